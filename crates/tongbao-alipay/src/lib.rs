@@ -1,0 +1,1 @@
+//! The Alipay OpenAPI protocol, both ends, without I/O.

@@ -1,0 +1,1 @@
+//! The native API, the notification addresses and the cashier.

@@ -1,0 +1,1 @@
+//! Adapters between core words and the bytes of a provider.

@@ -1,0 +1,1 @@
+//! The rules of charges, attempts, polling and deliveries, pure.

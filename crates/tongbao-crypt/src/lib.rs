@@ -1,0 +1,1 @@
+//! Bytes in, bytes out: digests, RSA, AES, PEM, X.509, webhook signatures.

@@ -1,0 +1,1 @@
+//! The pretend providers: a faithful simulator of WeChat Pay and Alipay.

@@ -1,0 +1,1 @@
+//! The store port over SQLite, PostgreSQL and MySQL, and in memory.

@@ -1,0 +1,25 @@
+//! The vocabulary that every other crate speaks: money, ids, numbers, channels, time, secrets and
+//! plain HTTP values.
+//!
+//! Nothing here does I/O, asks a clock or draws randomness; whatever varies comes in as an
+//! argument. The rules that use these words live in `tongbao-core`.
+
+mod channel;
+mod code;
+mod http;
+mod ids;
+mod money;
+mod numbers;
+mod secret;
+mod time;
+
+pub use channel::{Channel, Mode, Provider, UnknownWord};
+pub use code::Code;
+pub use http::{HttpRequest, HttpResponse, Method, header};
+pub use ids::{
+    ApiKeyId, AttemptId, ChargeId, DeliveryId, EndpointId, EventId, IdError, JobId, Mint, RefundId,
+};
+pub use money::{Amount, Fen, MoneyError};
+pub use numbers::{AccountName, AppName, NumberError, OrderNo, OutTradeNo, TradeNo};
+pub use secret::Secret;
+pub use time::{Span, TimeError, Timestamp};
