@@ -1,1 +1,16 @@
 //! Bytes in, bytes out: digests, RSA, AES, PEM, X.509, webhook signatures.
+//!
+//! What the provider protocols and the webhooks need, and no more, over one implementation
+//! (AWS-LC). Nothing here knows a provider's message, reads a file or a clock. Keys are parsed once
+//! and then used many times; what compares secrets or signatures does so in constant time.
+
+pub mod aes;
+pub mod base64;
+pub mod digest;
+mod pem;
+mod rsa;
+pub mod webhook;
+mod x509;
+
+pub use rsa::{KeyError, RsaPrivateKey, RsaPublicKey};
+pub use x509::{Certificate, CertificateError, alipay_root_sn};
