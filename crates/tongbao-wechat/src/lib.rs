@@ -1,1 +1,28 @@
-//! The WeChat Pay protocols v2 and v3, both ends, without I/O.
+//! The WeChat Pay protocols v2 (XML) and v3 (JSON), both ends, without I/O.
+//!
+//! Each operation has one file that holds what the merchant encodes and decodes and what the
+//! provider decodes and encodes. Time, nonces and sockets are the caller's; so is everything about
+//! what to do with an answer. Read `v3/order.rs` first, it is the pattern for the rest.
+
+mod account;
+mod china;
+mod error;
+mod notice;
+mod pay_params;
+mod rules;
+mod trade;
+pub mod v2;
+pub mod v3;
+mod xml;
+
+pub use account::{
+    AccountError, Merchant, PlatformKey, PlatformKeys, SignType, V2Credentials, V3Credentials,
+};
+pub use china::{compact_time, read_compact_time, rfc3339_time};
+pub use error::{
+    Answer, FieldError, Level, Mismatch, NoticeError, ReplyError, SignatureError, WechatError,
+};
+pub use notice::{Notification, Verified};
+pub use pay_params::{AppParams, JsapiParams, h5_redirect, v2_app, v2_jsapi, v3_app, v3_jsapi};
+pub use trade::{Paid, Prepaid, Trade, TradeKey, TradeState, TradeType};
+pub use xml::{BODY_BYTES_MAX, Fields, XmlError};
