@@ -1,1 +1,35 @@
-//! The rules of charges, attempts, polling and deliveries, pure.
+//! The rules: what a charge may become, and why. Pure functions over loaded rows and a time.
+//!
+//! A function here takes what was loaded plus `now` and returns [`Changes`]: rows to write, events
+//! to tell, jobs to promise. It does no I/O, knows no provider's bytes and no database, and is
+//! idempotent, so that callers may load and decide again whenever a write came second.
+
+mod attempt;
+mod changes;
+mod charge;
+mod delivery;
+mod event;
+mod job;
+mod observation;
+mod polling;
+mod scope;
+
+pub use attempt::{Attempt, AttemptState};
+pub use changes::{Changes, ChargeWrite};
+pub use charge::{
+    Charge, ChargeState, CloseReason, Draft, Failure, Loaded, NotPending, Payment, RefusedNotice,
+};
+pub use delivery::{Delivery, DeliveryState, Endpoint, Retry, Try};
+pub use event::{Event, EventKind};
+pub use job::{Job, JobChange, JobKind, NewJob};
+pub use observation::{Action, Fact, Mismatch, Observation, Payer, Seen, Source};
+pub use polling::{Backoff, NextLook, Polling};
+pub use scope::Scope;
+
+pub mod rules {
+    //! The functions that decide.
+    pub use crate::attempt::{begin_attempt, observe};
+    pub use crate::charge::{await_choice, begin_close, finish_if_idle, open};
+    pub use crate::delivery::{after_try, deliveries_for};
+    pub use crate::polling::{look_begins, look_found_nothing};
+}

@@ -1,0 +1,102 @@
+//! Changes: everything that one decision about one charge writes, as a value.
+//!
+//! The store writes it in one transaction or not at all. The charge's version guards its attempts
+//! and the numbers of its events too, so whoever decided on older rows comes second and decides
+//! again.
+
+use crate::{Attempt, Charge, Event, EventKind, JobChange, JobKind, Loaded, NewJob};
+use tongbao_types::{AttemptId, Mint, Timestamp};
+
+/// Whether the charge's row is new or stood at a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChargeWrite {
+    /// The charge and its order_no must not exist yet.
+    Insert,
+    /// The row must still be at this version.
+    Update {
+        /// The version that was loaded.
+        from: i64,
+    },
+}
+
+/// What a decision writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changes {
+    /// The charge as it will be; its version is already the next one.
+    pub charge: Charge,
+    /// All its attempts as they will be.
+    pub attempts: Vec<Attempt>,
+    /// How to write the charge.
+    pub write: ChargeWrite,
+    /// Attempts to insert.
+    pub attempts_new: Vec<AttemptId>,
+    /// Attempts to update.
+    pub attempts_changed: Vec<AttemptId>,
+    /// Events, in order.
+    pub events: Vec<Event>,
+    /// Promises made and dropped.
+    pub jobs: Vec<JobChange>,
+}
+
+impl Changes {
+    /// Starts from what was loaded; the version moves on.
+    pub(crate) fn of(loaded: Loaded) -> Changes {
+        let write = ChargeWrite::Update { from: loaded.charge.version };
+        let mut changes = Changes::write(loaded.charge, write);
+        changes.attempts = loaded.attempts;
+        changes.charge.version += 1;
+        changes
+    }
+
+    /// Starts from a charge that is not written yet.
+    pub(crate) fn insert(charge: Charge) -> Changes {
+        Changes::write(charge, ChargeWrite::Insert)
+    }
+
+    fn write(charge: Charge, write: ChargeWrite) -> Changes {
+        Changes {
+            charge,
+            attempts: Vec::new(),
+            write,
+            attempts_new: Vec::new(),
+            attempts_changed: Vec::new(),
+            events: Vec::new(),
+            jobs: Vec::new(),
+        }
+    }
+
+    /// What a reader would load after this is written.
+    pub fn after(&self) -> Loaded {
+        Loaded { charge: self.charge.clone(), attempts: self.attempts.clone(), refused: Vec::new() }
+    }
+
+    /// Adds an event with the next number.
+    pub(crate) fn tell(&mut self, kind: EventKind, mint: &mut Mint) {
+        self.charge.events += 1;
+        self.events.push(Event {
+            id: mint.id(),
+            scope: self.charge.scope.clone(),
+            charge: self.charge.id,
+            kind,
+            sequence: self.charge.events,
+            created_at: mint.now(),
+        });
+    }
+
+    pub(crate) fn promise(&mut self, kind: JobKind, run_at: Timestamp, mint: &mut Mint) {
+        self.jobs.push(JobChange::Put(NewJob { id: mint.id(), kind, run_at }));
+    }
+
+    pub(crate) fn forget(&mut self, kind: JobKind) {
+        self.jobs.push(JobChange::Drop(kind));
+    }
+
+    /// Changes one attempt and remembers that it must be written.
+    pub(crate) fn change(&mut self, id: AttemptId, edit: impl FnOnce(&mut Attempt)) {
+        let found = self.attempts.iter_mut().find(|attempt| attempt.id == id);
+        edit(found.expect("an attempt is only changed with the charge that it was loaded with"));
+        if !self.attempts_changed.contains(&id) && !self.attempts_new.contains(&id) {
+            self.attempts_changed.push(id);
+        }
+    }
+}

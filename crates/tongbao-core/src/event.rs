@@ -1,0 +1,93 @@
+//! Events: what is told about a charge, in order and without gaps.
+
+use crate::Scope;
+use std::fmt;
+use std::str::FromStr;
+use tongbao_types::{ChargeId, EventId, Timestamp, UnknownWord};
+
+/// One thing that happened to a charge. Its public body is rendered from the rows of the same
+/// commit, once, by the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its id.
+    pub id: EventId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// About which charge.
+    pub charge: ChargeId,
+    /// What happened.
+    pub kind: EventKind,
+    /// 1, 2, 3 … for each charge.
+    pub sequence: i64,
+    /// When it happened here.
+    pub created_at: Timestamp,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident $word:literal,)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum EventKind { $($(#[$doc])* $variant,)* }
+
+        impl EventKind {
+            /// Every kind.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$variant,)*];
+
+            /// Its name in `type`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(EventKind::$variant => $word,)* }
+            }
+        }
+
+        impl FromStr for EventKind {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(EventKind::$variant),)*
+                    _ => Err(UnknownWord { what: "event", word: word.chars().take(80).collect() }),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A charge was made.
+    ChargeCreated "charge.created",
+    /// An order stands at a provider; the payer can pay.
+    ChargeAttempted "charge.attempted",
+    /// The charge is paid.
+    ChargeSucceeded "charge.succeeded",
+    /// Nobody paid, and nobody can any more.
+    ChargeClosed "charge.closed",
+    /// The provider refused for good.
+    ChargeFailed "charge.failed",
+    /// A second payment of a paid charge arrived.
+    ChargePaidTwice "charge.paid_twice",
+    /// A payment arrived after the charge had ended here.
+    ChargePaidLate "charge.paid_late",
+    /// A first look is planned.
+    PollDelayed "poll.delayed",
+    /// A look begins.
+    PollActive "poll.active",
+    /// A look found nothing paid, or got no answer; another follows while any are left.
+    PollFailed "poll.failed",
+    /// A look found the payment.
+    PollComplete "poll.complete",
+    /// Looking has ended without a payment.
+    PollFinished "poll.finished",
+}
+
+impl EventKind {
+    /// `poll.*` is noise to most; an endpoint gets it only if it names it.
+    pub fn only_if_named(self) -> bool {
+        self.as_str().starts_with("poll.")
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
