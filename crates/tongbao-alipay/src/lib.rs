@@ -1,1 +1,28 @@
-//! The Alipay OpenAPI protocol, both ends, without I/O.
+//! The Alipay protocols, both ends, without I/O: what the merchant's side sends and reads, and what
+//! the gateway's side (our sandbox) reads and answers.
+//!
+//! [`open`] is OpenAPI 2.0 (`gateway.do`), complete for the operations it has; [`v3`] and
+//! [`legacy`] hold their signature rules. A call is a value: `encode` gives the request, `decode`
+//! reads the reply. Nothing here opens a socket, asks a clock or decides about an order.
+
+mod account;
+mod beijing;
+mod charset;
+mod content_cipher;
+mod error;
+pub mod legacy;
+mod multipart;
+pub mod open;
+mod params;
+mod trade_status;
+pub mod v3;
+mod verified;
+
+pub use account::{CertificateFiles, CertificateTrust, Credentials, CredentialsError, Trust};
+pub use beijing::{parse as parse_beijing_time, print as print_beijing_time};
+pub use charset::Charset;
+pub use content_cipher::{ContentKey, ContentKeyError};
+pub use error::{Answer, GatewayError, Refusal, ReplyError};
+pub use params::{Params, ParamsError};
+pub use trade_status::TradeStatus;
+pub use verified::Verified;
