@@ -1,0 +1,134 @@
+//! An account's credentials as the configuration has them, checked and parsed once.
+
+use crate::Adapter;
+use crate::alipay_open::AlipayOpen;
+use crate::wechat_v2::WechatV2;
+use crate::wechat_v3::WechatV3;
+use std::sync::Arc;
+use tongbao_types::{AccountName, Secret};
+
+/// The credentials of an account, by protocol.
+#[derive(Debug, Clone)]
+pub enum Keys {
+    /// WeChat Pay API v2.
+    WechatV2(WechatV2Keys),
+    /// WeChat Pay API v3.
+    WechatV3(WechatV3Keys),
+    /// Alipay OpenAPI 2.0.
+    AlipayOpen(AlipayKeys),
+}
+
+/// WeChat Pay API v2.
+#[derive(Debug, Clone)]
+pub struct WechatV2Keys {
+    /// `wx…`.
+    pub app_id: String,
+    /// The merchant number.
+    pub mch_id: String,
+    /// The APIv2 key (APIv2密钥).
+    pub api_key: Secret<String>,
+    /// `MD5` or `HMAC-SHA256`.
+    pub sign_type: String,
+    /// Of a service provider's sub-merchant.
+    pub sub_app_id: Option<String>,
+    /// Of a service provider's sub-merchant.
+    pub sub_mch_id: Option<String>,
+}
+
+/// WeChat Pay API v3.
+#[derive(Debug, Clone)]
+pub struct WechatV3Keys {
+    /// `wx…`.
+    pub app_id: String,
+    /// The merchant number.
+    pub mch_id: String,
+    /// The APIv3 key (APIv3密钥).
+    pub api_v3_key: Secret<String>,
+    /// The serial number of the merchant's certificate.
+    pub merchant_serial: String,
+    /// The merchant's private key, PEM.
+    pub merchant_private_key: Secret<String>,
+    /// Platform certificates, PEM; without any they are fetched when needed.
+    pub platform_certificates: Vec<String>,
+    /// The id of the WeChat Pay public key, `PUB_KEY_ID_…`.
+    pub public_key_id: Option<String>,
+    /// The WeChat Pay public key (微信支付公钥), PEM.
+    pub public_key: Option<String>,
+}
+
+/// Alipay OpenAPI 2.0, with public keys or with certificates.
+#[derive(Debug, Clone)]
+pub struct AlipayKeys {
+    /// The application's id.
+    pub app_id: String,
+    /// The account number (PID) that notifications must name.
+    pub seller_id: Option<String>,
+    /// The application's private key, PEM or bare base64.
+    pub app_private_key: Secret<String>,
+    /// Alipay's public key (支付宝公钥).
+    pub alipay_public_key: Option<String>,
+    /// The application's certificate, PEM; with the next two it makes certificate mode.
+    pub app_cert: Option<String>,
+    /// Alipay's certificate, PEM.
+    pub alipay_cert: Option<String>,
+    /// Alipay's root certificates, PEM.
+    pub alipay_root_cert: Option<String>,
+}
+
+/// An account to be made.
+#[derive(Debug, Clone)]
+pub struct AccountSetup {
+    /// Its name; part of its notification address.
+    pub name: AccountName,
+    /// Its credentials.
+    pub keys: Keys,
+    /// Another address than the provider's own, without a trailing slash.
+    pub endpoint: Option<String>,
+    /// Where this gateway is reached from outside, without a trailing slash.
+    pub public_url: String,
+}
+
+/// What is wrong with an account's configuration, for the person who writes it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {message}")]
+pub struct AccountError {
+    /// The configuration's key.
+    pub field: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl AccountError {
+    pub(crate) fn new(field: &'static str, message: impl Into<String>) -> AccountError {
+        AccountError { field, message: message.into() }
+    }
+}
+
+/// Makes the adapter of an account.
+pub fn adapter(setup: AccountSetup) -> Result<Arc<dyn Adapter>, AccountError> {
+    let AccountSetup { name, keys, endpoint, public_url } = setup;
+    let site = Site { name, endpoint, public_url };
+    Ok(match keys {
+        Keys::WechatV2(keys) => Arc::new(WechatV2::new(site, keys)?),
+        Keys::WechatV3(keys) => Arc::new(WechatV3::new(site, keys)?),
+        Keys::AlipayOpen(keys) => Arc::new(AlipayOpen::new(site, keys)?),
+    })
+}
+
+/// What an adapter knows of its surroundings.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) name: AccountName,
+    pub(crate) endpoint: Option<String>,
+    public_url: String,
+}
+
+impl Site {
+    pub(crate) fn notify_url(&self, provider: &str) -> String {
+        format!("{}/notify/{provider}/{}", self.public_url, self.name)
+    }
+
+    pub(crate) fn return_url(&self) -> String {
+        format!("{}/return/alipay/{}", self.public_url, self.name)
+    }
+}
