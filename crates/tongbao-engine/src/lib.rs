@@ -1,1 +1,184 @@
-//! Use cases, jobs and ports.
+//! The use cases: load, decide, commit, then perform.
+//!
+//! Each function here is short and alike. A network call never happens inside a transaction: the
+//! intent is committed first, with the job that will find the truth if we die, and the outcome is
+//! committed afterwards. The engine knows no HTTP framework, no SQL and no provider's bytes; what
+//! it needs from the world are the four traits in `ports.rs`.
+
+mod accounts;
+mod attempts;
+mod charges;
+mod egress;
+mod error;
+mod events;
+mod idempotency;
+mod jobs;
+mod keys;
+mod notifications;
+mod ports;
+mod views;
+mod watch;
+mod webhooks;
+mod writes;
+
+pub use accounts::Account;
+pub use charges::{Expires, NewCharge};
+pub use egress::Egress;
+pub use error::{Error, ProviderError};
+pub use idempotency::{IdempotentRequest, Render, Reply};
+pub use keys::key_hash;
+pub use ports::*;
+pub use views::{
+    ActionView, AttemptView, CashierView, ChargeView, DeletedView, DeliveryView, EndpointView,
+    EventView, FailureView, ListView, PayerView, RefusedNoticeView, TryView,
+};
+pub use watch::Watching;
+pub use webhooks::{EndpointPatch, NewEndpoint};
+
+use accounts::Accounts;
+use jobs::Runner;
+use keys::KeyCache;
+use std::sync::Arc;
+use tongbao_core::Polling;
+use tongbao_types::{AppName, Mint, Span};
+use watch::Watchers;
+
+/// The use cases. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+/// What the engine needs from the world.
+pub struct Ports {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The network.
+    pub wire: Arc<dyn Wire>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub dice: Arc<dyn Dice>,
+}
+
+/// What the configuration says.
+pub struct Setup {
+    /// The tenants.
+    pub apps: Vec<AppName>,
+    /// Their accounts; the first that serves a channel is an app's default for it.
+    pub accounts: Vec<Account>,
+    /// How often and how long to ask about an order.
+    pub polling: Polling,
+    /// Where this gateway is reached from outside, without a trailing slash.
+    pub public_url: String,
+    /// Which addresses webhooks may reach.
+    pub egress: Egress,
+    /// How long a call to a provider may take.
+    pub call_timeout: Span,
+}
+
+struct Inner {
+    ports: Ports,
+    apps: Vec<AppName>,
+    accounts: Accounts,
+    polling: Polling,
+    public_url: String,
+    egress: Egress,
+    call_timeout: Span,
+    keys: KeyCache,
+    endpoints: webhooks::EndpointCache,
+    watchers: Watchers,
+    runner: Runner,
+}
+
+impl Engine {
+    /// Joins the ports and the configuration. An error names two accounts of one name.
+    pub fn new(ports: Ports, setup: Setup) -> Result<Engine, String> {
+        Ok(Engine(Arc::new(Inner {
+            ports,
+            apps: setup.apps,
+            accounts: Accounts::new(setup.accounts)?,
+            polling: setup.polling,
+            public_url: setup.public_url,
+            egress: setup.egress,
+            call_timeout: setup.call_timeout,
+            keys: KeyCache::default(),
+            endpoints: webhooks::EndpointCache::default(),
+            watchers: Watchers::default(),
+            runner: Runner::default(),
+        })))
+    }
+
+    /// Whether requests can be served now.
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.store().ready().await?)
+    }
+
+    /// Which addresses webhooks may reach.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.0.ports.store
+    }
+
+    pub(crate) fn wire(&self) -> &Arc<dyn Wire> {
+        &self.0.ports.wire
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.ports.clock
+    }
+
+    pub(crate) fn apps(&self) -> &[AppName] {
+        &self.0.apps
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    pub(crate) fn polling(&self) -> &Polling {
+        &self.0.polling
+    }
+
+    pub(crate) fn public_url(&self) -> &str {
+        &self.0.public_url
+    }
+
+    pub(crate) fn call_timeout(&self) -> Span {
+        self.0.call_timeout
+    }
+
+    pub(crate) fn key_cache(&self) -> &KeyCache {
+        &self.0.keys
+    }
+
+    pub(crate) fn endpoint_cache(&self) -> &webhooks::EndpointCache {
+        &self.0.endpoints
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.0.watchers
+    }
+
+    pub(crate) fn runner(&self) -> &Runner {
+        &self.0.runner
+    }
+
+    /// Fresh random bytes.
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.ports.dice.fill(&mut bytes);
+        bytes
+    }
+
+    /// 32 random hex digits.
+    pub(crate) fn random_hex(&self) -> String {
+        data_encoding::HEXLOWER.encode(&self.random::<16>())
+    }
+
+    /// A mint for one decision at this moment.
+    pub(crate) fn mint(&self) -> Mint {
+        Mint::new(self.clock().now(), self.random())
+    }
+}

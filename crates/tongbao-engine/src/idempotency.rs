@@ -1,0 +1,182 @@
+//! `Idempotency-Key`: the same request again gets the first reply again.
+//!
+//! The key is written with the intent and the reply with the outcome, so a crash in between leaves
+//! a key that names its charge; who asks again then gets that charge. Replies that only say that
+//! nothing could be done now are not kept.
+
+use crate::error::busy;
+use crate::{Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, views};
+use serde::Serialize;
+use tongbao_core::Scope;
+use tongbao_types::{Code, Span};
+
+/// A request that bears an `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotentRequest {
+    /// The key.
+    pub key: String,
+    /// SHA-256 of method, path and body, in hex.
+    pub fingerprint: String,
+}
+
+/// Gives status and body of a reply: for an object's JSON or for an error.
+pub type Render = fn(Result<&str, &Error>) -> (u16, String);
+
+/// A reply, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+    /// Whether it is the kept reply of an earlier request.
+    pub replayed: bool,
+    /// When to try again.
+    pub retry_after: Option<Span>,
+}
+
+/// A request that is still without a reply after this long has died; its key may be taken over.
+const ABANDONED_AFTER: Span = Span::from_seconds(60);
+
+impl Engine {
+    /// Runs work that may bear an `Idempotency-Key`. `status` is that of success.
+    pub async fn idempotently<T: Serialize>(
+        &self,
+        scope: &Scope,
+        idempotent: Option<IdempotentRequest>,
+        render: Render,
+        status: u16,
+        work: impl Future<Output = Result<T, Error>> + Send,
+    ) -> Reply {
+        let Some(request) = idempotent else {
+            return reply(render, status, &work.await.map(|done| views::to_json(&done)));
+        };
+        if let Some(kept) = self.begin(scope, &request, render).await {
+            return kept;
+        }
+        let done = work.await.map(|done| views::to_json(&done));
+        let reply = reply(render, status, &done);
+        let step = match &done {
+            Err(error) if !is_worth_keeping(error) => forget(scope, &request.key),
+            _ => keep(scope, &request.key, &reply),
+        };
+        let commit = Commit { idempotency: Some(step), ..Commit::default() };
+        if let Err(error) = self.store().commit(commit).await {
+            tracing::warn!(%error, "a reply could not be kept for its Idempotency-Key");
+        }
+        reply
+    }
+
+    /// The kept reply, or why the key cannot be used; `None` if the key is now this request's.
+    async fn begin(
+        &self,
+        scope: &Scope,
+        request: &IdempotentRequest,
+        render: Render,
+    ) -> Option<Reply> {
+        let begin = IdempotencyStep::Begin(self.idempotency_row(scope, request));
+        let commit = Commit { idempotency: Some(begin), ..Commit::default() };
+        match self.store().commit(commit).await {
+            Ok(()) => None,
+            Err(CommitError::IdempotencyKeyTaken) => {
+                match self.kept_reply(scope, request, render).await {
+                    Ok(Some(reply)) => Some(reply),
+                    Ok(None) => Some(failure(render, &busy())),
+                    Err(error) => Some(failure(render, &error)),
+                }
+            }
+            Err(error) => Some(failure(render, &error.into())),
+        }
+    }
+
+    pub(crate) fn idempotency_row(
+        &self,
+        scope: &Scope,
+        request: &IdempotentRequest,
+    ) -> IdempotencyRow {
+        IdempotencyRow {
+            scope: scope.clone(),
+            key: request.key.clone(),
+            fingerprint: request.fingerprint.clone(),
+            charge: None,
+            reply: None,
+            created_at: self.clock().now(),
+        }
+    }
+
+    /// What an earlier request with this key got; `None` if there was no such request.
+    pub(crate) async fn kept_reply(
+        &self,
+        scope: &Scope,
+        request: &IdempotentRequest,
+        render: Render,
+    ) -> Result<Option<Reply>, Error> {
+        let Some(row) = self.store().idempotency(scope, &request.key).await? else {
+            return Ok(None);
+        };
+        if row.fingerprint != request.fingerprint {
+            let message = "This Idempotency-Key came with another request before. Use a new key \
+                           for each request, and the same key only to repeat one.";
+            return Err(Error::new(Code::IdempotencyKeyReused, message));
+        }
+        if let Some((status, body)) = row.reply {
+            return Ok(Some(Reply { status, body, replayed: true, retry_after: None }));
+        }
+        let abandoned = self.clock().now() > row.created_at + ABANDONED_AFTER;
+        match row.charge {
+            Some(charge) if abandoned => {
+                let charge = views::charge(&self.load(charge).await?, self.public_url());
+                let reply = reply(render, 201, &Ok(views::to_json(&charge)));
+                let step = keep(scope, &request.key, &reply);
+                let commit = Commit { idempotency: Some(step), ..Commit::default() };
+                self.store().commit(commit).await?;
+                Ok(Some(reply))
+            }
+            None if abandoned => {
+                let step = forget(scope, &request.key);
+                let commit = Commit { idempotency: Some(step), ..Commit::default() };
+                self.store().commit(commit).await?;
+                Err(busy())
+            }
+            _ => Err(busy()),
+        }
+    }
+}
+
+/// An error that only says «not now» must not be the answer for ever.
+pub(crate) fn is_worth_keeping(error: &Error) -> bool {
+    !matches!(
+        error.code,
+        Code::Unavailable
+            | Code::Internal
+            | Code::Conflict
+            | Code::RateLimited
+            | Code::ProviderUnknown
+            | Code::IdempotencyKeyBusy
+    )
+}
+
+pub(crate) fn keep(scope: &Scope, key: &str, reply: &Reply) -> IdempotencyStep {
+    let (scope, key) = (scope.clone(), key.to_owned());
+    IdempotencyStep::Done { scope, key, status: reply.status, body: reply.body.clone() }
+}
+
+pub(crate) fn forget(scope: &Scope, key: &str) -> IdempotencyStep {
+    IdempotencyStep::Forget { scope: scope.clone(), key: key.to_owned() }
+}
+
+/// `status` counts for success; errors have their own.
+pub(crate) fn reply(render: Render, status: u16, done: &Result<String, Error>) -> Reply {
+    match done {
+        Ok(json) => {
+            let (_, body) = render(Ok(json));
+            Reply { status, body, replayed: false, retry_after: None }
+        }
+        Err(error) => failure(render, error),
+    }
+}
+
+pub(crate) fn failure(render: Render, error: &Error) -> Reply {
+    let (status, body) = render(Err(error));
+    Reply { status, body, replayed: false, retry_after: error.retry_after }
+}

@@ -1,0 +1,45 @@
+//! Closes one order at its provider, as often as it takes to be certain.
+//!
+//! Safe to run twice because closing a closed order changes nothing at either provider, and what
+//! is learnt goes through `observe`.
+
+use super::finish;
+use crate::attempts::Learnt;
+use crate::charges::is_still_open;
+use crate::writes::Beside;
+use crate::{Engine, Error};
+use tongbao_core::{AttemptState, Fact, Job, JobChange, Source};
+use tongbao_types::{AttemptId, ChargeId, Span};
+
+impl Engine {
+    pub(super) async fn close_attempt(
+        &self,
+        job: &Job,
+        charge: ChargeId,
+        attempt: AttemptId,
+    ) -> Result<(), Error> {
+        let loaded = self.load(charge).await?;
+        let attempt = loaded.attempt(attempt).cloned();
+        let Some(attempt) = attempt.filter(|attempt| attempt.state == AttemptState::Closing) else {
+            return self.settle(finish(job)).await;
+        };
+        let account = self.account_of(&attempt)?;
+        let learnt = self.close_order(&account, &attempt).await;
+        let why_nothing = learnt.why_nothing();
+        match learnt {
+            Learnt::Fact(fact) if fact == Fact::Absent || !is_still_open(&fact) => {
+                let observation = Self::observation(&attempt, Source::Close, fact);
+                let beside = Beside { finish: Some(job), ..Beside::default() };
+                self.observe(loaded, attempt.id, &observation, &beside).await?;
+                Ok(())
+            }
+            _ => {
+                let error = why_nothing.or(Some("the order is still open".to_owned()));
+                let wait = Span::from_seconds(2).times(1_i64 << job.runs.min(10));
+                let run_at = self.clock().now() + wait.min(Span::from_seconds(3600));
+                let again = JobChange::Again { id: job.id, epoch: job.epoch, run_at, error };
+                self.settle(again).await
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Looks at one order until it is paid or its time is over; then closes it.
+//!
+//! Safe to run twice because a look only asks, and what it finds goes through `observe`, which
+//! finds nothing new the second time.
+
+use super::finish;
+use crate::attempts::Learnt;
+use crate::charges::is_still_open;
+use crate::writes::{Beside, Observed};
+use crate::{CommitError, Engine, Error};
+use tongbao_channels::Doubt;
+use tongbao_core::rules::{look_begins, look_found_nothing};
+use tongbao_core::{
+    Attempt, AttemptState, CloseReason, Fact, Job, JobChange, Loaded, NextLook, Source,
+};
+use tongbao_types::{AttemptId, ChargeId};
+
+impl Engine {
+    pub(super) async fn poll_attempt(
+        &self,
+        job: &Job,
+        charge: ChargeId,
+        attempt: AttemptId,
+    ) -> Result<(), Error> {
+        let loaded = self.load(charge).await?;
+        let Some(attempt) = loaded.attempt(attempt).cloned() else {
+            return self.settle(finish(job)).await;
+        };
+        match attempt.state {
+            AttemptState::Placing | AttemptState::Awaiting => {
+                self.look_once(job, loaded, &attempt).await
+            }
+            AttemptState::Closed { .. } => self.look_late(job, loaded, &attempt).await,
+            _ => self.settle(finish(job)).await,
+        }
+    }
+
+    async fn look_once(&self, job: &Job, loaded: Loaded, attempt: &Attempt) -> Result<(), Error> {
+        let mut mint = self.mint();
+        let loaded = match look_begins(loaded.clone(), attempt, &mut mint) {
+            None => loaded,
+            Some(changes) => self.write(changes, &Beside::default(), &mut mint).await?,
+        };
+        let learnt = self.look_within_ttl(&loaded, attempt).await;
+        let why_nothing = learnt.why_nothing();
+        let fact = match learnt {
+            Learnt::Fact(fact) => Some(fact),
+            Learnt::Refused(_) | Learnt::Nothing(_) => None,
+        };
+        let ends = fact.as_ref().is_some_and(|fact| !is_still_open(fact));
+        let mut loaded = loaded;
+        if let Some(fact) = fact {
+            let observation = Self::observation(attempt, Source::Poll, fact);
+            let beside = Beside { finish: ends.then_some(job), ..Beside::default() };
+            match self.observe(loaded, attempt.id, &observation, &beside).await? {
+                Observed::Now(now) => loaded = *now,
+                Observed::Mismatch(mismatch) => {
+                    let id = attempt.charge;
+                    self.record_refusal(id, mismatch.code, mismatch.reason).await?;
+                    loaded = self.load(id).await?;
+                }
+            }
+            if ends {
+                return Ok(());
+            }
+        }
+        self.look_again_or_close(job, loaded, why_nothing).await
+    }
+
+    async fn look_within_ttl(&self, loaded: &Loaded, attempt: &Attempt) -> Learnt {
+        let nothing = |reason: String| Learnt::Nothing(Doubt { reason, keys_may_help: false });
+        let account = match self.account_of(attempt) {
+            Ok(account) => account,
+            Err(error) => return nothing(error.to_string()),
+        };
+        let ttl = self.polling().ttl.std();
+        let look = tokio::time::timeout(ttl, self.look(&account, loaded, attempt)).await;
+        look.unwrap_or_else(|_| nothing(format!("the look took longer than {ttl:?}")))
+    }
+
+    /// The look found nothing paid. `why` is set if it got no answer at all.
+    async fn look_again_or_close(
+        &self,
+        job: &Job,
+        mut loaded: Loaded,
+        why: Option<String>,
+    ) -> Result<(), Error> {
+        let id = loaded.charge.id;
+        let next = loop {
+            if !loaded.charge.state.is_pending() {
+                return self.settle(finish(job)).await;
+            }
+            let now = self.clock().now();
+            let next = self.polling().after(job.runs + 1, loaded.charge.expires_at, now);
+            let again = |run_at| JobChange::Again {
+                id: job.id,
+                epoch: job.epoch,
+                run_at,
+                error: why.clone(),
+            };
+            let jobs = match next {
+                NextLook::At(run_at) => vec![again(run_at)],
+                NextLook::Close => Vec::new(),
+            };
+            let mut mint = self.mint();
+            let changes = look_found_nothing(loaded, next, &mut mint);
+            let beside = Beside { jobs, ..Beside::default() };
+            match self.write(changes, &beside, &mut mint).await {
+                Ok(_) => break next,
+                Err(CommitError::Stale) => loaded = self.load(id).await?,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if next == NextLook::Close {
+            self.begin_close(id, CloseReason::Expired).await?;
+        }
+        Ok(())
+    }
+
+    /// One look at an order that was closed here while the provider did not know it yet. Only a
+    /// payment would be news.
+    async fn look_late(&self, job: &Job, loaded: Loaded, attempt: &Attempt) -> Result<(), Error> {
+        let account = self.account_of(attempt)?;
+        match self.query(&account, attempt).await {
+            Learnt::Fact(fact @ Fact::Paid(_)) => {
+                let observation = Self::observation(attempt, Source::Poll, fact);
+                let beside = Beside { finish: Some(job), ..Beside::default() };
+                self.observe(loaded, attempt.id, &observation, &beside).await?;
+                Ok(())
+            }
+            Learnt::Fact(_) => self.settle(finish(job)).await,
+            nothing => {
+                nothing.into_fact(account.adapter.provider())?;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The runner: leases due jobs, runs each in a task, sleeps until the next one is due.
+//!
+//! It asks the database only when something can be due: it remembers until when it sleeps, and
+//! whoever promises something sooner wakes it. A million waiting jobs cost nothing.
+
+use crate::Engine;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tongbao_core::{Job, JobChange};
+use tongbao_types::{Span, Timestamp};
+
+pub(crate) struct Runner {
+    sleeps_until: AtomicI64,
+    wake: Notify,
+}
+
+impl Default for Runner {
+    fn default() -> Runner {
+        Runner { sleeps_until: AtomicI64::new(i64::MAX), wake: Notify::new() }
+    }
+}
+
+impl Runner {
+    /// A job was promised for this moment; wakes the runner if it would sleep longer.
+    pub(crate) fn promised(&self, run_at: Timestamp) {
+        let before = self.sleeps_until.fetch_min(run_at.as_micros(), Ordering::AcqRel);
+        if run_at.as_micros() < before {
+            self.wake.notify_one();
+        }
+    }
+
+    fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
+/// So many jobs run at once.
+const AT_ONCE: usize = 64;
+/// Others may promise jobs in a shared database, so the longest sleep is short there.
+const SLEEP_SHARED: Duration = Duration::from_secs(1);
+const SLEEP_ALONE: Duration = Duration::from_secs(60);
+const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Runs due jobs until `stop`; returns when those in flight are done.
+    pub async fn run_jobs(&self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        while !stop.is_cancelled() {
+            let pause = self.run_due(&tasks, &places).await;
+            if pause == Duration::ZERO {
+                continue;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.runner().wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Time was moved: look for due jobs now.
+    pub fn wake(&self) {
+        self.runner().wake();
+    }
+
+    /// Starts what is due and says how long nothing will be.
+    async fn run_due(&self, tasks: &TaskTracker, places: &Arc<Semaphore>) -> Duration {
+        let free = u32::try_from(places.available_permits()).unwrap_or(0);
+        if free == 0 {
+            let _one_is_free = places.acquire().await;
+            return Duration::ZERO;
+        }
+        self.runner().sleeps_until.store(i64::MAX, Ordering::Release);
+        let now = self.clock().now();
+        let claimed = match self.store().claim(now, self.lease(), free).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::error!(%error, "due jobs cannot be asked for");
+                return AFTER_AN_ERROR;
+            }
+        };
+        if claimed.is_empty() {
+            return self.pause(now).await;
+        }
+        for job in claimed {
+            let place = Arc::clone(places).acquire_owned().await;
+            let engine = self.clone();
+            tasks.spawn(async move {
+                engine.run_leased(&job).await;
+                drop(place);
+                engine.runner().wake();
+            });
+        }
+        Duration::ZERO
+    }
+
+    async fn pause(&self, now: Timestamp) -> Duration {
+        let most = if self.store().is_shared() { SLEEP_SHARED } else { SLEEP_ALONE };
+        match self.store().next_due().await {
+            Ok(None) => most,
+            Ok(Some(due)) => {
+                let before =
+                    self.runner().sleeps_until.fetch_min(due.as_micros(), Ordering::AcqRel);
+                let due = due.as_micros().min(before);
+                let rest = Timestamp::from_micros(due).since(now).std();
+                rest.clamp(Duration::from_millis(1), most)
+            }
+            Err(error) => {
+                tracing::error!(%error, "the next due job cannot be asked for");
+                AFTER_AN_ERROR
+            }
+        }
+    }
+
+    /// One run. A job that fails is put off; a job that dies is leased again when its lease ends.
+    async fn run_leased(&self, job: &Job) {
+        let Err(error) = self.run_job(job).await else { return };
+        let name = job.kind.name();
+        tracing::warn!(job.kind = name, job.id = %job.id, job.runs = job.runs, %error, "put off");
+        let wait = Span::from_seconds(2).times(1_i64 << job.runs.min(8));
+        let again = JobChange::Again {
+            id: job.id,
+            epoch: job.epoch,
+            run_at: self.clock().now() + wait,
+            error: Some(error.to_string()),
+        };
+        if let Err(error) = self.settle(again).await {
+            tracing::debug!(job.id = %job.id, %error, "the job is not ours any more");
+        }
+    }
+
+    /// Longer than any run can take.
+    fn lease(&self) -> Span {
+        self.polling().ttl.max(self.call_timeout()).times(3) + Span::from_seconds(30)
+    }
+}

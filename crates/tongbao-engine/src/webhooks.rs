@@ -1,0 +1,267 @@
+//! Webhook endpoints and deliveries, as their owner sees them. Making a delivery is a job.
+
+use crate::{
+    Commit, DeletedView, DeliveryFilter, DeliveryView, EndpointView, Engine, Error, ListView,
+    LoadedDelivery, Page, StoreError, views,
+};
+use moka::sync::Cache;
+use std::sync::Arc;
+use tongbao_core::{DeliveryState, Endpoint, EventKind, JobChange, JobKind, NewJob, Scope};
+use tongbao_crypt::webhook::WebhookSecret;
+use tongbao_types::{Code, DeliveryId, EndpointId, Secret, Span};
+use url::Url;
+
+/// What a merchant asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEndpoint {
+    /// The address.
+    pub url: String,
+    /// Names of events; none means `*`.
+    pub events: Vec<String>,
+    /// The merchant's own words.
+    pub description: Option<String>,
+    /// Whether it is told anything yet.
+    pub enabled: bool,
+}
+
+/// What a merchant changes; `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointPatch {
+    /// The address.
+    pub url: Option<String>,
+    /// Names of events.
+    pub events: Option<Vec<String>>,
+    /// The merchant's own words; `Some(None)` takes them away.
+    pub description: Option<Option<String>>,
+    /// Whether it is told anything.
+    pub enabled: Option<bool>,
+}
+
+/// The endpoints of scopes, for as long as only this process can change them.
+#[derive(Clone)]
+pub(crate) struct EndpointCache(Cache<Scope, Arc<Vec<Endpoint>>>);
+
+impl Default for EndpointCache {
+    fn default() -> EndpointCache {
+        EndpointCache(Cache::new(1024))
+    }
+}
+
+/// The old secret signs too for so long after a rotation.
+const OLD_SECRET_LIVES: Span = Span::from_seconds(24 * 3600);
+const ENDPOINTS_MAX: usize = 50;
+
+impl Engine {
+    /// Makes an endpoint; its reply alone shows the secret.
+    pub async fn create_endpoint(
+        &self,
+        scope: &Scope,
+        new: NewEndpoint,
+    ) -> Result<EndpointView, Error> {
+        self.check_address(&new.url)?;
+        let events = if new.events.is_empty() { vec!["*".to_owned()] } else { new.events };
+        check_events(&events)?;
+        if self.store().endpoints(scope).await?.len() >= ENDPOINTS_MAX {
+            let message = format!("An app has at most {ENDPOINTS_MAX} webhook endpoints.");
+            return Err(Error::new(Code::InvalidParameter, message).param("url"));
+        }
+        let mut mint = self.mint();
+        let endpoint = Endpoint {
+            id: mint.id(),
+            scope: scope.clone(),
+            url: new.url,
+            events,
+            enabled: new.enabled,
+            description: new.description,
+            secret: self.new_secret(),
+            secret_old: None,
+            created_at: mint.now(),
+        };
+        self.save_endpoint(endpoint.clone()).await?;
+        Ok(views::endpoint(&endpoint, true))
+    }
+
+    /// Reads an endpoint.
+    pub async fn endpoint(&self, scope: &Scope, id: EndpointId) -> Result<EndpointView, Error> {
+        Ok(views::endpoint(&self.own_endpoint(scope, id).await?, false))
+    }
+
+    /// Lists endpoints, newest first. There are so few that the page is cut here.
+    pub async fn endpoints(
+        &self,
+        scope: &Scope,
+        page: Page<EndpointId>,
+    ) -> Result<ListView<EndpointView>, Error> {
+        let mut all = self.store().endpoints(scope).await?;
+        if let Some(after) = page.starting_after {
+            all.retain(|endpoint| endpoint.id < after);
+        }
+        if let Some(before) = page.ending_before {
+            all.retain(|endpoint| endpoint.id > before);
+            let limit = usize::try_from(page.limit).unwrap_or(usize::MAX).saturating_add(1);
+            let far = all.len().saturating_sub(limit);
+            all.drain(..far);
+        }
+        Ok(page.list(all, |endpoint| views::endpoint(&endpoint, false)))
+    }
+
+    /// Changes an endpoint.
+    pub async fn update_endpoint(
+        &self,
+        scope: &Scope,
+        id: EndpointId,
+        patch: EndpointPatch,
+    ) -> Result<EndpointView, Error> {
+        let mut endpoint = self.own_endpoint(scope, id).await?;
+        if let Some(url) = patch.url {
+            self.check_address(&url)?;
+            endpoint.url = url;
+        }
+        if let Some(events) = patch.events {
+            check_events(&events)?;
+            endpoint.events = events;
+        }
+        if let Some(description) = patch.description {
+            endpoint.description = description;
+        }
+        endpoint.enabled = patch.enabled.unwrap_or(endpoint.enabled);
+        self.save_endpoint(endpoint.clone()).await?;
+        Ok(views::endpoint(&endpoint, false))
+    }
+
+    /// Deletes an endpoint and its open deliveries.
+    pub async fn delete_endpoint(
+        &self,
+        scope: &Scope,
+        id: EndpointId,
+    ) -> Result<DeletedView, Error> {
+        self.own_endpoint(scope, id).await?;
+        let commit = Commit { endpoint_gone: Some(id), ..Commit::default() };
+        self.store().commit(commit).await?;
+        self.endpoint_cache().0.invalidate(scope);
+        Ok(DeletedView { id: id.to_string(), object: "webhook_endpoint", deleted: true })
+    }
+
+    /// Gives an endpoint a new secret; the old one signs too for a day.
+    pub async fn rotate_secret(
+        &self,
+        scope: &Scope,
+        id: EndpointId,
+    ) -> Result<EndpointView, Error> {
+        let mut endpoint = self.own_endpoint(scope, id).await?;
+        let until = self.clock().wall() + OLD_SECRET_LIVES;
+        let old = std::mem::replace(&mut endpoint.secret, self.new_secret());
+        endpoint.secret_old = Some((old, until));
+        self.save_endpoint(endpoint.clone()).await?;
+        Ok(views::endpoint(&endpoint, true))
+    }
+
+    /// Reads a delivery.
+    pub async fn delivery(&self, scope: &Scope, id: DeliveryId) -> Result<DeliveryView, Error> {
+        Ok(views::loaded_delivery(&self.own_delivery(scope, id).await?))
+    }
+
+    /// Lists deliveries, newest first.
+    pub async fn deliveries(
+        &self,
+        scope: &Scope,
+        filter: &DeliveryFilter,
+        page: Page<DeliveryId>,
+    ) -> Result<ListView<DeliveryView>, Error> {
+        let found = self.store().deliveries(scope, filter, page.one_more()).await?;
+        Ok(page.list(found, |delivery| views::delivery(&delivery)))
+    }
+
+    /// Sends a delivery again now, whatever became of it; its three days begin anew.
+    pub async fn resend(&self, scope: &Scope, id: DeliveryId) -> Result<DeliveryView, Error> {
+        let mut loaded = self.own_delivery(scope, id).await?;
+        if loaded.endpoint.is_none() {
+            let message = "The endpoint of this delivery was deleted; nobody is there to send to.";
+            return Err(Error::new(Code::Conflict, message));
+        }
+        let mut mint = self.mint();
+        let now = mint.now();
+        loaded.delivery.state = DeliveryState::Pending { next_at: now };
+        loaded.delivery.n_tries = 0;
+        let kind = JobKind::Deliver(id);
+        let job = NewJob { id: mint.id(), kind, run_at: now };
+        let jobs = vec![JobChange::Drop(kind), JobChange::Put(job)];
+        let view = views::loaded_delivery(&loaded);
+        let delivery_tried = Some(loaded.delivery);
+        self.store().commit(Commit { jobs, delivery_tried, ..Commit::default() }).await?;
+        self.runner().promised(now);
+        Ok(view)
+    }
+
+    /// The endpoints of a scope, for the deliveries of an event.
+    pub(crate) async fn endpoints_of(
+        &self,
+        scope: &Scope,
+    ) -> Result<Arc<Vec<Endpoint>>, StoreError> {
+        if self.store().is_shared() {
+            return self.store().endpoints(scope).await.map(Arc::new);
+        }
+        if let Some(known) = self.endpoint_cache().0.get(scope) {
+            return Ok(known);
+        }
+        let endpoints = Arc::new(self.store().endpoints(scope).await?);
+        self.endpoint_cache().0.insert(scope.clone(), Arc::clone(&endpoints));
+        Ok(endpoints)
+    }
+
+    async fn save_endpoint(&self, endpoint: Endpoint) -> Result<(), Error> {
+        let scope = endpoint.scope.clone();
+        let commit = Commit { endpoint: Some(endpoint), ..Commit::default() };
+        self.store().commit(commit).await?;
+        self.endpoint_cache().0.invalidate(&scope);
+        Ok(())
+    }
+
+    async fn own_endpoint(&self, scope: &Scope, id: EndpointId) -> Result<Endpoint, Error> {
+        let all = self.store().endpoints(scope).await?;
+        let found = all.into_iter().find(|endpoint| endpoint.id == id);
+        found.ok_or_else(|| Error::not_found("webhook endpoint"))
+    }
+
+    async fn own_delivery(&self, scope: &Scope, id: DeliveryId) -> Result<LoadedDelivery, Error> {
+        let found = self.store().delivery(id).await?;
+        let own = found.filter(|loaded| loaded.delivery.scope == *scope);
+        own.ok_or_else(|| Error::not_found("delivery"))
+    }
+
+    fn new_secret(&self) -> Secret<String> {
+        Secret::new(WebhookSecret::from_bytes(&self.random::<32>()).to_text().to_string())
+    }
+
+    fn check_address(&self, text: &str) -> Result<(), Error> {
+        let wrong = |code, message: String| Err(Error::new(code, message).param("url"));
+        if text.len() > 500 {
+            return wrong(Code::InvalidParameter, "A url has at most 500 characters.".to_owned());
+        }
+        let Ok(url) = Url::parse(text) else {
+            return wrong(Code::InvalidParameter, "This is not a complete address.".to_owned());
+        };
+        match self.egress().check_url(&url) {
+            Ok(()) => Ok(()),
+            Err(reason) => wrong(Code::UrlForbidden, format!("Not allowed: {reason}.")),
+        }
+    }
+}
+
+fn check_events(events: &[String]) -> Result<(), Error> {
+    let known = |pattern: &String| match pattern.strip_suffix('*') {
+        Some(prefix) => EventKind::ALL.iter().any(|kind| kind.as_str().starts_with(prefix)),
+        None => pattern.parse::<EventKind>().is_ok(),
+    };
+    match events.iter().find(|pattern| !known(pattern)) {
+        None if events.is_empty() => {
+            let message = "Name at least one event, or * for all.";
+            Err(Error::new(Code::InvalidParameter, message).param("events"))
+        }
+        None => Ok(()),
+        Some(pattern) => {
+            let message = format!("There is no event named {pattern:?}.");
+            Err(Error::new(Code::InvalidParameter, message).param("events"))
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Writing a decision: its events rendered, its deliveries added, then one commit; afterwards the
+//! watchers and the job runner are told.
+
+use crate::charges::charge_reply;
+use crate::idempotency::keep;
+use crate::{
+    Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, Render, StoreError, views,
+};
+use tongbao_core::rules::{deliveries_for, observe};
+use tongbao_core::{Changes, Delivery, Job, JobChange, Loaded, Mismatch, Observation, Scope};
+use tongbao_types::{AttemptId, ChargeId, Mint};
+
+/// What else goes into the same commit.
+#[derive(Default)]
+pub(crate) struct Beside<'a> {
+    /// The job that led here; it is finished, unless the decision drops it.
+    pub(crate) finish: Option<&'a Job>,
+    /// Other jobs beside those of the decision.
+    pub(crate) jobs: Vec<JobChange>,
+    /// An idempotent request that begins.
+    pub(crate) begin: Option<IdempotencyRow>,
+    /// An idempotent request whose reply is the state after the decision.
+    pub(crate) keep: Option<Keeping<'a>>,
+}
+
+/// Under which key a reply is kept, and how it is made of a charge.
+#[derive(Clone, Copy)]
+pub(crate) struct Keeping<'a> {
+    pub(crate) scope: &'a Scope,
+    pub(crate) key: &'a str,
+    pub(crate) render: Render,
+}
+
+/// How an observation went.
+#[derive(Debug)]
+pub(crate) enum Observed {
+    /// Something new was written, or nothing was new; this is the state now.
+    Now(Box<Loaded>),
+    /// It contradicts the order and is not believed.
+    Mismatch(Mismatch),
+}
+
+/// Whoever comes second decides again; so often, then the caller shall.
+const DECISIONS_MAX: usize = 16;
+
+impl Engine {
+    /// Loads a charge of any scope.
+    pub(crate) async fn load(&self, id: ChargeId) -> Result<Loaded, Error> {
+        self.store().charge(id).await?.ok_or_else(|| Error::not_found("charge"))
+    }
+
+    /// Writes a decision and returns the state after it.
+    pub(crate) async fn write(
+        &self,
+        changes: Changes,
+        beside: &Beside<'_>,
+        mint: &mut Mint,
+    ) -> Result<Loaded, CommitError> {
+        let after = changes.after();
+        let view = views::charge(&after, self.public_url());
+        let render = |event| views::event_body(event, &view);
+        let event_bodies = changes.events.iter().map(render).collect();
+        let (deliveries, mut jobs) = self.new_deliveries(&changes, mint).await?;
+        jobs.extend(beside.jobs_with(Some(&changes)));
+        let soonest = soonest(&changes.jobs, &jobs);
+        let idempotency = beside.step(&after, self.public_url());
+        let id = changes.charge.id;
+        let changes = Some(changes);
+        let commit =
+            Commit { changes, event_bodies, deliveries, jobs, idempotency, ..Commit::default() };
+        self.store().commit(commit).await?;
+        self.watchers().tell(id);
+        if let Some(run_at) = soonest {
+            self.runner().promised(run_at);
+        }
+        Ok(after)
+    }
+
+    async fn new_deliveries(
+        &self,
+        changes: &Changes,
+        mint: &mut Mint,
+    ) -> Result<(Vec<Delivery>, Vec<JobChange>), StoreError> {
+        if changes.events.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let endpoints = self.endpoints_of(&changes.charge.scope).await?;
+        Ok(deliveries_for(&changes.events, &endpoints, mint))
+    }
+
+    /// Decides on an observation and writes it, again as often as somebody else was quicker.
+    pub(crate) async fn observe(
+        &self,
+        mut loaded: Loaded,
+        attempt: AttemptId,
+        observation: &Observation,
+        beside: &Beside<'_>,
+    ) -> Result<Observed, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let mut mint = self.mint();
+            let id = loaded.charge.id;
+            let before = loaded.clone();
+            let decided = observe(loaded, attempt, observation.clone(), &mut mint);
+            let written = match decided {
+                Err(mismatch) => return Ok(Observed::Mismatch(mismatch)),
+                Ok(None) => return self.write_beside(before, beside).await.map(Observed::now),
+                Ok(Some(changes)) => self.write(changes, beside, &mut mint).await,
+            };
+            match written {
+                Ok(after) => return Ok(Observed::now(after)),
+                Err(CommitError::Stale) => loaded = self.load(id).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Stale.into())
+    }
+
+    /// Writes what goes beside a decision that had nothing to write itself.
+    async fn write_beside(&self, loaded: Loaded, beside: &Beside<'_>) -> Result<Loaded, Error> {
+        let idempotency = beside.step(&loaded, self.public_url());
+        let jobs = beside.jobs_with(None);
+        if idempotency.is_some() || !jobs.is_empty() {
+            let soonest = soonest(&jobs, &[]);
+            let commit = Commit { jobs, idempotency, ..Commit::default() };
+            self.store().commit(commit).await?;
+            if let Some(run_at) = soonest {
+                self.runner().promised(run_at);
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+impl Beside<'_> {
+    fn jobs_with(&self, changes: Option<&Changes>) -> Vec<JobChange> {
+        let finish = self.finish.filter(|job| {
+            let dropped = |changes: &Changes| changes.jobs.contains(&JobChange::Drop(job.kind));
+            !changes.is_some_and(dropped)
+        });
+        let finish = finish.map(|job| JobChange::Finish { id: job.id, epoch: job.epoch });
+        finish.into_iter().chain(self.jobs.iter().cloned()).collect()
+    }
+
+    fn step(&self, after: &Loaded, public_url: &str) -> Option<IdempotencyStep> {
+        if let Some(row) = &self.begin {
+            return Some(IdempotencyStep::Begin(row.clone()));
+        }
+        let Keeping { scope, key, render } = self.keep?;
+        Some(keep(scope, key, &charge_reply(after, public_url, render)))
+    }
+}
+
+impl Observed {
+    fn now(loaded: Loaded) -> Observed {
+        Observed::Now(Box::new(loaded))
+    }
+}
+
+fn soonest(these: &[JobChange], those: &[JobChange]) -> Option<tongbao_types::Timestamp> {
+    let run_at = |change: &JobChange| match change {
+        JobChange::Put(job) => Some(job.run_at),
+        JobChange::Again { run_at, .. } => Some(*run_at),
+        JobChange::Drop(_) | JobChange::Finish { .. } => None,
+    };
+    these.iter().chain(those).filter_map(run_at).min()
+}
