@@ -213,7 +213,7 @@ fn settle(changes: &mut Changes, payment: Payment, mint: &mut Mint) {
             let attempt = payment.attempt;
             changes.charge.state = ChargeState::Succeeded(payment);
             changes.tell(EventKind::ChargeSucceeded, mint);
-            close_open_attempts(changes, Some(attempt), mint);
+            close_open_attempts(changes, Some(attempt), mint.now(), mint);
         }
         ChargeState::Succeeded(first) => {
             let message = format!("paid a second time, as trade {}", payment.trade_no);

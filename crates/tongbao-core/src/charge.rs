@@ -267,10 +267,12 @@ pub fn await_choice(changes: &mut Changes, mint: &mut Mint) {
 }
 
 /// Somebody or something wants the charge closed: each open order must be closed at its provider
-/// first, so this only writes the intent and the promises.
+/// first, so this only writes the intent and the promises. Whoever closes at once promises the
+/// jobs for a later moment, when they will find it done.
 pub fn begin_close(
     loaded: Loaded,
     reason: CloseReason,
+    jobs_at: Timestamp,
     mint: &mut Mint,
 ) -> Result<Changes, NotPending> {
     if !loaded.charge.state.is_pending() {
@@ -280,20 +282,25 @@ pub fn begin_close(
     if let ChargeState::Pending { closing } = &mut changes.charge.state {
         closing.get_or_insert(reason);
     }
-    close_open_attempts(&mut changes, None, mint);
+    close_open_attempts(&mut changes, None, jobs_at, mint);
     finish_if_idle(&mut changes, mint);
     Ok(changes)
 }
 
 /// Promises to close every open attempt but one.
-pub(crate) fn close_open_attempts(changes: &mut Changes, but: Option<AttemptId>, mint: &mut Mint) {
+pub(crate) fn close_open_attempts(
+    changes: &mut Changes,
+    but: Option<AttemptId>,
+    jobs_at: Timestamp,
+    mint: &mut Mint,
+) {
     let charge = changes.charge.id;
     let is_open = |a: &&Attempt| a.state.is_open() && Some(a.id) != but;
     let open: Vec<AttemptId> = changes.attempts.iter().filter(is_open).map(|a| a.id).collect();
     for id in open {
         changes.change(id, |attempt| attempt.state = AttemptState::Closing);
         changes.forget(JobKind::PollAttempt(id, charge));
-        changes.promise(JobKind::CloseAttempt(id, charge), mint.now(), mint);
+        changes.promise(JobKind::CloseAttempt(id, charge), jobs_at, mint);
     }
 }
 

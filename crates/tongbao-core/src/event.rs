@@ -24,10 +24,10 @@ pub struct Event {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $variant:ident $word:literal,)*) => {
+    ($(#[doc = $doc:literal] $variant:ident $word:literal,)*) => {
         /// What happened.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum EventKind { $($(#[$doc])* $variant,)* }
+        pub enum EventKind { $(#[doc = $doc] $variant,)* }
 
         impl EventKind {
             /// Every kind.
@@ -36,6 +36,11 @@ macro_rules! kinds {
             /// Its name in `type`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(EventKind::$variant => $word,)* }
+            }
+
+            /// What it means, in one sentence for the reference page.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(EventKind::$variant => $doc.trim_ascii(),)* }
             }
         }
 
@@ -89,5 +94,18 @@ impl EventKind {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_reads_back_and_says_what_it_means() {
+        for kind in EventKind::ALL {
+            assert_eq!(kind.as_str().parse(), Ok(*kind));
+            assert!(kind.meaning().ends_with('.'), "{kind}");
+        }
     }
 }

@@ -129,7 +129,7 @@ impl World {
 
     fn close(&mut self) -> bool {
         let mut mint = self.mint();
-        let begun = begin_close(self.loaded.clone(), CloseReason::Requested, &mut mint);
+        let begun = begin_close(self.loaded.clone(), CloseReason::Requested, mint.now(), &mut mint);
         begun.map(|changes| self.write(changes)).is_ok()
     }
 
@@ -414,7 +414,7 @@ fn an_idle_charge_is_left_alone_while_it_waits_for_a_choice() {
 
 /// Changes of a charge that nobody wants closed.
 fn begin_close_then_undo(loaded: &Loaded, mint: &mut Mint) -> Changes {
-    let mut changes = begin_close(loaded.clone(), CloseReason::Expired, mint).unwrap();
+    let mut changes = begin_close(loaded.clone(), CloseReason::Expired, mint.now(), mint).unwrap();
     changes.charge.state = ChargeState::Pending { closing: None };
     changes
 }

@@ -272,7 +272,8 @@ impl Engine {
     /// so; one that turns out to be paid is paid.
     pub async fn close_charge(&self, scope: &Scope, id: ChargeId) -> Result<ChargeView, Error> {
         self.own_charge(scope, id).await?;
-        let loaded = match self.begin_close(id, CloseReason::Requested).await? {
+        let later = self.call_timeout().times(2);
+        let loaded = match self.begin_close(id, CloseReason::Requested, later).await? {
             Some(loaded) => loaded,
             None => {
                 let loaded = self.load(id).await?;
@@ -294,16 +295,21 @@ impl Engine {
         }
     }
 
-    /// Writes that a charge shall be closed; `None` if it is no longer pending.
+    /// Writes that a charge shall be closed, with jobs that see to it after `wait`; `None` if it
+    /// is no longer pending.
     pub(crate) async fn begin_close(
         &self,
         id: ChargeId,
         reason: CloseReason,
+        wait: Span,
     ) -> Result<Option<Loaded>, Error> {
         loop {
             let mut mint = self.mint();
             let loaded = self.load(id).await?;
-            let Ok(changes) = begin_close(loaded, reason, &mut mint) else { return Ok(None) };
+            let jobs_at = mint.now() + wait;
+            let Ok(changes) = begin_close(loaded, reason, jobs_at, &mut mint) else {
+                return Ok(None);
+            };
             match self.write(changes, &Beside::default(), &mut mint).await {
                 Ok(loaded) => return Ok(Some(loaded)),
                 Err(CommitError::Stale) => {}

@@ -1,1 +1,120 @@
-//! The pretend providers: a faithful simulator of WeChat Pay and Alipay.
+//! The pretend providers: a simulator of WeChat Pay and Alipay on one port, at their own paths.
+//!
+//! It stands on the protocol crates alone and knows nothing of charges, so that it cannot share the
+//! gateway's mistakes. Start with `trade` (what an order is), `world` (where it is kept) and
+//! `answer` (how a request gets its answer); `wechat` and `alipay` hold the operations, `notifier`
+//! sends what is owed to notify_urls, `control` and `wallet` are for tests and people.
+
+mod alipay;
+mod answer;
+mod certificates;
+mod clock;
+mod control;
+mod corrupt;
+mod credentials;
+mod faults;
+mod header_case;
+mod journal;
+mod notice;
+mod notifier;
+mod numbers;
+mod payer;
+mod pretend;
+mod rules;
+mod server;
+mod trade;
+mod traffic;
+mod wallet;
+mod wechat;
+mod words;
+mod world;
+
+pub use clock::SandboxClock;
+pub use credentials::{AlipayCredentials, Credentials, WechatCredentials};
+pub use journal::JournalError;
+pub use rules::{CloseUnknown, NoticeKey, Rules, WechatKeys};
+
+use axum::Router;
+use pretend::Pretend;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What a sandbox is opened with. The default keeps nothing and follows the machine's clock.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Where the keys are kept; without it they are in `data_dir`, or made afresh.
+    pub credentials_dir: Option<PathBuf>,
+    /// Where trades and notifications are kept; without it they are forgotten at the end.
+    pub data_dir: Option<PathBuf>,
+    /// The time that orders and notifications go by. Time stamps that sign messages stay real.
+    pub clock: SandboxClock,
+    /// The merchant's switches. What was set in an earlier run over the same `data_dir` wins.
+    pub mch_rules: Rules,
+}
+
+/// The pretend providers cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// The journal of trades and notifications.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The file of keys.
+    #[error("the sandbox's credentials {path} cannot be read or written")]
+    Credentials {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A key or a certificate.
+    #[error("the sandbox's keys and certificates cannot be made or read: {0}")]
+    Certificate(String),
+    /// The client that sends notifications.
+    #[error("the sandbox's HTTP client cannot be made")]
+    Client(#[from] reqwest::Error),
+}
+
+/// The pretend providers, ready to serve. Clones share everything.
+#[derive(Clone)]
+pub struct Sandbox {
+    pretend: Arc<Pretend>,
+}
+
+impl Sandbox {
+    /// Reads or makes the keys and the world. Making keys takes a second or so of computing.
+    pub fn open(options: Options) -> Result<Sandbox, SandboxError> {
+        Ok(Sandbox { pretend: Arc::new(Pretend::open(options)?) })
+    }
+
+    /// What an SDK needs to be a merchant here.
+    pub fn credentials(&self) -> &Credentials {
+        &self.pretend.credentials
+    }
+
+    /// The clock given at the start.
+    pub fn clock(&self) -> &SandboxClock {
+        &self.pretend.clock
+    }
+
+    /// Everything that is answered, as a service without a socket. It sends no notifications; and a
+    /// connection that a fault should cut gets an empty answer. [`Sandbox::serve`] does both.
+    pub fn router(&self) -> Router {
+        answer::router(Arc::clone(&self.pretend))
+    }
+
+    /// Answers on a listener and sends notifications until `stop`; then requests under way end.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        stop: CancellationToken,
+    ) -> Result<(), SandboxError> {
+        let notifier = tokio::spawn(notifier::run(Arc::clone(&self.pretend), stop.clone()));
+        server::run(self.router(), listener, stop).await;
+        if notifier.await.is_err() {
+            tracing::error!("the sandbox's notifier ended before its time");
+        }
+        Ok(())
+    }
+}

@@ -13,7 +13,7 @@ use tongbao_core::rules::{look_begins, look_found_nothing};
 use tongbao_core::{
     Attempt, AttemptState, CloseReason, Fact, Job, JobChange, Loaded, NextLook, Source,
 };
-use tongbao_types::{AttemptId, ChargeId};
+use tongbao_types::{AttemptId, ChargeId, Span};
 
 impl Engine {
     pub(super) async fn poll_attempt(
@@ -112,7 +112,7 @@ impl Engine {
             }
         };
         if next == NextLook::Close {
-            self.begin_close(id, CloseReason::Expired).await?;
+            self.begin_close(id, CloseReason::Expired, Span::ZERO).await?;
         }
         Ok(())
     }

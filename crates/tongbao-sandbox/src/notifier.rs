@@ -1,0 +1,152 @@
+//! Sends what is owed to notify_urls, on the providers' timetables in sandbox time, and repeats it
+//! until it is received. A moved clock wakes it, so that a day of tries takes moments.
+//!
+//! What is due is the world's to say; which message it is, the protocols'. Here are the sockets and
+//! the faults of sendings.
+
+use crate::faults::NotifyFault;
+use crate::notice::{Notice, Try, is_receipt};
+use crate::pretend::Pretend;
+use crate::trade::Trade;
+use crate::wechat::{Changes, Message};
+use crate::world::{Sent, TryKind};
+use crate::{alipay, corrupt, wechat};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tongbao_types::{Provider, Timestamp};
+
+/// How many sendings may be under way.
+const AT_ONCE: usize = 64;
+/// How long a notification waits to be overtaken, if none comes.
+const OVERTAKE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How much of an answer is read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How long to sleep when nothing is due; a change or a moved clock ends it.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Runs until `stop`. Sendings under way are given up then and made again after a restart.
+pub(crate) async fn run(pretend: Arc<Pretend>, stop: CancellationToken) {
+    let mut sendings = JoinSet::new();
+    let mut moved = pretend.clock.on_advance();
+    loop {
+        while sendings.len() < AT_ONCE {
+            let due = pretend.world().take_due(pretend.now());
+            let Some((notice, trade)) = due else { break };
+            sendings.spawn(send(Arc::clone(&pretend), notice, trade));
+        }
+        let pause = until(pretend.world().next_at(), pretend.now());
+        let full = sendings.len() >= AT_ONCE;
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = moved.changed() => {}
+            () = pretend.wake.notified() => {}
+            () = tokio::time::sleep(pause), if !full => {}
+            Some(_) = sendings.join_next(), if !sendings.is_empty() => {}
+        }
+    }
+    sendings.shutdown().await;
+}
+
+fn until(next: Option<Timestamp>, now: Timestamp) -> Duration {
+    // A little late rather than early, so that what is slept for is due.
+    next.map_or(IDLE, |at| at.since(now).std() + Duration::from_millis(1)).min(IDLE)
+}
+
+/// One turn of a notification: once, or as often as a fault duplicates it.
+async fn send(pretend: Arc<Pretend>, notice: Notice, trade: Trade) {
+    let path = url::Url::parse(&notice.url).map(|url| url.path().to_owned()).unwrap_or_default();
+    let fault = pretend.faults().for_notice(notice.key.provider, &path);
+    if let Some(millis) = fault.delay_ms {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+    }
+    if fault.reorder {
+        let mut sent = pretend.sent.subscribe();
+        let _ = tokio::time::timeout(OVERTAKE_TIMEOUT, sent.changed()).await;
+    }
+    for count in 0..=fault.duplicate {
+        let kind = if count == 0 { TryKind::Turn } else { TryKind::Extra };
+        let Some(message) = message(&pretend, &notice, &trade, &fault) else {
+            tracing::error!(notice.id, "the sandbox cannot write a notification of this kind");
+            return;
+        };
+        let (sent, tried) = attempt(&pretend, &notice, &trade, message, &fault).await;
+        pretend.change(|world, _| world.record_try(notice.seq, sent, tried, kind));
+    }
+    pretend.sent.send_modify(|count| *count += 1);
+}
+
+fn message(
+    pretend: &Pretend,
+    notice: &Notice,
+    trade: &Trade,
+    fault: &NotifyFault,
+) -> Option<Message> {
+    let changes = Changes { amount: fault.amount, app_id: fault.app_id.clone() };
+    let mut message = match notice.key.provider {
+        Provider::Wechat => wechat::message(pretend, notice, trade, &changes),
+        Provider::Alipay => alipay::message(pretend, notice, trade, &changes),
+    }?;
+    if fault.corrupt_signature {
+        corrupt::headers(&mut message.headers);
+        message.body = corrupt::body(&message.body).unwrap_or(message.body);
+    }
+    Some(message)
+}
+
+async fn attempt(
+    pretend: &Pretend,
+    notice: &Notice,
+    trade: &Trade,
+    message: Message,
+    fault: &NotifyFault,
+) -> (Sent, Try) {
+    let at = pretend.now();
+    let body = String::from_utf8_lossy(&message.body).into_owned();
+    let headers = message.headers.clone();
+    let answer = if fault.drop {
+        Err("lost on its way, as a fault asked for".to_owned())
+    } else {
+        post(pretend, &notice.url, message).await
+    };
+    let (delivered, status, text) = match answer {
+        Ok((status, bytes)) => {
+            let received = is_receipt(&trade.order.api, status, &bytes);
+            (received, Some(status), String::from_utf8_lossy(&bytes).into_owned())
+        }
+        Err(why) => (false, None, why),
+    };
+    (Sent { headers, body, delivered }, Try { at, status, body: text })
+}
+
+/// Posts and reads the beginning of the answer; the client's own time limit is the provider's.
+async fn post(pretend: &Pretend, url: &str, message: Message) -> Result<(u16, Vec<u8>), String> {
+    let mut request = pretend.client.post(url).body(message.body);
+    for (name, value) in &message.headers {
+        request = request.header(name, value);
+    }
+    let mut response = request.send().await.map_err(|error| chain(&error))?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_BYTES_MAX {
+            body.truncate(ANSWER_BYTES_MAX);
+            break;
+        }
+    }
+    Ok((status, body))
+}
+
+/// The whole reason in one line: the outermost error alone says only that sending failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

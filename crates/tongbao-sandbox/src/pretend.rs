@@ -1,0 +1,96 @@
+//! What all parts of the running sandbox share: keys, world, faults, traffic log, clock.
+
+use crate::credentials::{self, Credentials, Keys};
+use crate::faults::FaultBook;
+use crate::traffic::Traffic;
+use crate::world::World;
+use crate::{Options, SandboxClock, SandboxError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tongbao_types::{Span, Timestamp};
+
+/// How long a receiver of notifications may take (both providers: 5 seconds).
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(5);
+const JOURNAL: &str = "sandbox-journal.jsonl";
+
+/// The shared state. Locks are held for moments and never while waiting.
+pub(crate) struct Pretend {
+    pub(crate) credentials: Credentials,
+    pub(crate) keys: Keys,
+    pub(crate) clock: SandboxClock,
+    /// Wakes the notifier after a change of the world.
+    pub(crate) wake: Notify,
+    /// Counts sent notifications, for those that wait to be overtaken.
+    pub(crate) sent: watch::Sender<u64>,
+    pub(crate) client: reqwest::Client,
+    world: Mutex<World>,
+    faults: Mutex<FaultBook>,
+    traffic: Mutex<Traffic>,
+}
+
+impl Pretend {
+    pub(crate) fn open(options: Options) -> Result<Pretend, SandboxError> {
+        let folder = options.credentials_dir.as_ref().or(options.data_dir.as_ref());
+        let year = options.clock.real_now().jiff().to_zoned(jiff::tz::TimeZone::UTC).year();
+        let (credentials, keys) = credentials::open(folder.map(AsRef::as_ref), year)?;
+        let world = match &options.data_dir {
+            None => World::new(options.mch_rules),
+            Some(folder) => {
+                let made = std::fs::create_dir_all(folder);
+                made.map_err(|source| crate::JournalError::Io { path: folder.clone(), source })?;
+                World::open(&folder.join(JOURNAL), options.mch_rules)?
+            }
+        };
+        options.clock.resume(world.clock_offset());
+        let client = reqwest::Client::builder()
+            .timeout(NOTICE_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .http1_only()
+            .http1_title_case_headers()
+            .build()?;
+        Ok(Pretend {
+            credentials,
+            keys,
+            clock: options.clock,
+            wake: Notify::new(),
+            sent: watch::Sender::new(0),
+            client,
+            world: Mutex::new(world),
+            faults: Mutex::default(),
+            traffic: Mutex::default(),
+        })
+    }
+
+    /// The sandbox's present.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the clock and remembers it.
+    pub(crate) fn advance(&self, by: Span) {
+        self.clock.advance(by);
+        self.world().set_clock_offset(self.clock.offset());
+    }
+
+    /// The world, locked.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the world and lets the notifier look.
+    pub(crate) fn change<T>(&self, act: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+        let done = act(&mut self.world(), self.now());
+        self.wake.notify_one();
+        done
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
