@@ -1,2 +1,70 @@
-//! Chores.
-fn main() {}
+//! Chores of the workspace, so that a fresh machine needs cargo and nothing else. Each subcommand
+//! is one module; `steps` runs and times what they are made of. Nothing here is shipped.
+
+#![expect(clippy::print_stdout, reason = "a command line tool speaks on stdout")]
+
+mod bench;
+mod check;
+mod clients;
+mod floors;
+mod packages;
+mod servers;
+mod steps;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  check            format, lints, tidy and the quick tests; run it before each commit
+  test [FILTER…]   everything: installs what is missing, starts throw-away database servers, runs
+                   all tests, lints, other people's clients and a browser. With a filter only the
+                   Rust tests whose names contain it, with the servers running
+  clients          other people's SDKs, the webhook verifiers and a browser against `tongbao dev`
+  tidy             the rules of the house that compilers do not know
+  bench [--quick] [--strict]
+                   speed, size and memory beside an ideal; --quick takes under a minute once
+                   built, --strict fails when a bar is missed";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let done = match command.as_deref() {
+        None | Some("help" | "--help" | "-h") => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Some("check") => check::check(),
+        Some("test") => test::run_tests(&rest),
+        Some("clients") => test::run_clients(),
+        Some("tidy") => tidy::run(&root()),
+        Some("bench") => bench::run_bench(&rest),
+        Some(other) => {
+            eprintln!("xtask has no command {other:?}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    exit(done)
+}
+
+fn exit(done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the workspace.
+fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().map_or_else(|| own.to_path_buf(), Path::to_path_buf)
+}

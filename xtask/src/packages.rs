@@ -1,0 +1,160 @@
+//! What the tests need and a machine may lack: Debian packages (installed when we are root), npm
+//! and PyPI packages (into the target folder, in pinned versions). What is there already is left
+//! alone.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::root;
+use crate::steps::{output, run};
+
+const NPM: &[(&str, &str)] = &[
+    ("tenpay", "2.1.18"),
+    ("alipay-sdk", "4.14.0"),
+    ("standardwebhooks", "1.1.1"),
+    ("playwright-core", "1.65.1"),
+];
+
+const PYPI: &[(&str, &str)] = &[("wechatpayv3", "2.0.4"), ("standardwebhooks", "1.1.0")];
+
+/// A command and the Debian package that brings it.
+const DEBIAN: &[(&str, &str)] = &[
+    ("chromium", "chromium"),
+    ("mariadbd", "mariadb-server-core"),
+    ("mariadb-install-db", "mariadb-server-core"),
+    ("mariadb", "mariadb-client-core"),
+    ("initdb", "postgresql"),
+    ("postgres", "postgresql"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("python3", "python3"),
+    ("pip3", "python3-pip"),
+    ("gcc", "gcc"),
+];
+
+/// Chinese glyphs, without which screenshots show boxes; a font is no command.
+const FONT: (&str, &str) = ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", "fonts-wqy-microhei");
+
+/// Where Debian keeps commands that are not on everybody's path.
+const MORE_FOLDERS: &[&str] = &["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin"];
+
+/// Installs the Debian packages whose commands are missing; an error names those that stay missing.
+pub(crate) fn debian() -> Result<()> {
+    let missing = missing_debian();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        command
+    };
+    run(apt().args(["update", "-qq"]))?;
+    let install = ["install", "-y", "-qq", "--no-install-recommends"];
+    run(apt().args(install).args(&missing))?;
+    let still = missing_debian();
+    if still.is_empty() { Ok(()) } else { bail!("still missing: {}", still.join(" ")) }
+}
+
+/// Why the Debian packages that are missing cannot be installed here, if so.
+pub(crate) fn debian_obstacle() -> Result<Option<String>> {
+    let missing = missing_debian();
+    let able = is_root()? && find("apt-get").is_some();
+    let words = || format!("only root on Debian can install {}", missing.join(" "));
+    Ok((!missing.is_empty() && !able).then(words))
+}
+
+fn missing_debian() -> Vec<&'static str> {
+    let commands = DEBIAN.iter().filter(|(command, _)| find(command).is_none());
+    let mut missing: Vec<_> = commands.map(|(_, package)| *package).collect();
+    if !Path::new(FONT.0).exists() {
+        missing.push(FONT.1);
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    missing
+}
+
+/// Installs the npm packages that are not there in the wanted version.
+pub(crate) fn npm() -> Result<()> {
+    let there = |(name, version): &&(&str, &str)| {
+        let manifest = node_modules().join(name).join("package.json");
+        let text = std::fs::read_to_string(manifest).unwrap_or_default();
+        let found = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+        found["version"] == *version
+    };
+    if NPM.iter().all(|package| there(&package)) {
+        return Ok(());
+    }
+    let Some(npm) = find("npm") else { bail!("npm is missing") };
+    let folder = clients().join("node");
+    std::fs::create_dir_all(&folder)?;
+    let quiet = ["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"];
+    let wanted = NPM.iter().map(|(name, version)| format!("{name}@{version}"));
+    run(Command::new(npm).args(quiet).arg(&folder).args(wanted).current_dir(&folder))
+}
+
+/// Installs the PyPI packages that are not there in the wanted version.
+pub(crate) fn pypi() -> Result<()> {
+    let there = |(name, version): &(&str, &str)| {
+        python_path().join(format!("{name}-{version}.dist-info")).exists()
+    };
+    if PYPI.iter().all(there) {
+        return Ok(());
+    }
+    let Some(python) = find("python3") else { bail!("python3 is missing") };
+    let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    let wanted = PYPI.iter().map(|(name, version)| format!("{name}=={version}"));
+    let mut pip = Command::new(python);
+    pip.args(quiet).args(["--root-user-action=ignore", "--upgrade", "--target"]).arg(python_path());
+    run(pip.args(wanted))
+}
+
+/// Where the npm packages are.
+pub(crate) fn node_modules() -> PathBuf {
+    clients().join("node/node_modules")
+}
+
+/// Where the PyPI packages are.
+pub(crate) fn python_path() -> PathBuf {
+    clients().join("py")
+}
+
+fn clients() -> PathBuf {
+    root().join("target/clients")
+}
+
+/// The program called `name`, from the path or from where Debian hides it.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let more = MORE_FOLDERS.iter().map(PathBuf::from);
+    let folders = std::env::split_paths(&path).chain(more).chain(postgres_folders());
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The folders of PostgreSQL's programs, the newest version first.
+fn postgres_folders() -> Vec<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<_> = versions.map(|version| version.path()).collect();
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    found.sort_by_key(|path| std::cmp::Reverse(number(path)));
+    found.into_iter().map(|path| path.join("bin")).collect()
+}
+
+/// Whether we may install things and must hand servers to another user.
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_by_name_and_a_strange_name_is_not() {
+        assert!(find("sh").is_some());
+        assert_eq!(find("no-such-program-as-this"), None);
+    }
+}
