@@ -34,9 +34,11 @@ impl Engine {
     }
 
     /// Asks about an order; one that may never have reached the provider is placed again, with the
-    /// same number and parameters, as the providers want.
+    /// same number and parameters, as the providers want. After its time it is not: a refusal that
+    /// only says that it is too late would count as the provider's last word about the order.
     pub(crate) async fn look(&self, account: &Entry, loaded: &Loaded, attempt: &Attempt) -> Learnt {
-        if attempt.state != AttemptState::Placing {
+        let is_over = self.clock().now() >= loaded.charge.expires_at;
+        if attempt.state != AttemptState::Placing || is_over {
             return self.query(account, attempt).await;
         }
         match self.prepare(account, loaded, attempt, None) {

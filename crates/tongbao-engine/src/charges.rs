@@ -3,7 +3,7 @@
 use crate::accounts::Entry;
 use crate::attempts::Learnt;
 use crate::idempotency::{failure, reply};
-use crate::writes::{Beside, Keeping, Observed};
+use crate::writes::{Beside, Keeping};
 use crate::{
     CashierView, ChargeFilter, ChargeView, Commit, CommitError, Engine, Error, IdempotentRequest,
     ListView, Page, ProviderError, Render, Reply, views,
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use tongbao_channels::{OrderError, Placing};
 use tongbao_core::rules::{await_choice, begin_attempt, begin_close, open};
 use tongbao_core::{
-    Attempt, AttemptState, Changes, ChargeState, CloseReason, Draft, Fact, Loaded, Mismatch, Payer,
-    Scope, Source,
+    Attempt, AttemptState, Changes, ChargeState, CloseReason, Draft, Fact, Loaded, Payer, Scope,
+    Source,
 };
 use tongbao_types::{
     AccountName, Amount, AttemptId, Channel, ChargeId, Code, Mint, OrderNo, OutTradeNo, Secret,
@@ -202,15 +202,9 @@ impl Engine {
         };
         let observation = Self::observation(&row, Source::Reply, fact);
         let beside = Beside { keep, ..Beside::default() };
-        match self.observe(loaded, row.id, &observation, &beside).await {
-            Ok(Observed::Now(loaded)) => charge_reply(&loaded, self.public_url(), render),
-            Ok(Observed::Mismatch(mismatch)) => {
-                let Mismatch { code, reason } = mismatch;
-                if let Err(error) = self.record_refusal(charge, code, reason).await {
-                    return failure(render, &error);
-                }
-                self.answer_as_it_stands(charge, render, keep).await
-            }
+        match self.conclude(loaded, row.id, &observation, &beside).await {
+            Ok(Some(loaded)) => charge_reply(&loaded, self.public_url(), render),
+            Ok(None) => self.answer_as_it_stands(charge, render, keep).await,
             Err(error) => failure(render, &Error { charge: Some(charge), ..error }),
         }
     }
@@ -329,7 +323,7 @@ impl Engine {
         let Learnt::Fact(fact) = learnt else { return Ok(()) };
         let observation = Self::observation(attempt, Source::Close, fact);
         let loaded = self.load(charge).await?;
-        self.observe(loaded, attempt.id, &observation, &Beside::default()).await?;
+        self.conclude(loaded, attempt.id, &observation, &Beside::default()).await?;
         Ok(())
     }
 
@@ -347,11 +341,7 @@ impl Engine {
                 error
             })?;
             let observation = Self::observation(&attempt, Source::Sync, fact);
-            let beside = Beside::default();
-            let seen = self.observe(loaded, attempt.id, &observation, &beside).await?;
-            if let Observed::Mismatch(mismatch) = seen {
-                self.record_refusal(id, mismatch.code, mismatch.reason).await?;
-            }
+            self.conclude(loaded, attempt.id, &observation, &Beside::default()).await?;
         }
         Ok(views::charge(&self.load(id).await?, self.public_url()))
     }

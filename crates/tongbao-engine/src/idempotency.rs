@@ -4,6 +4,7 @@
 //! a key that names its charge; who asks again then gets that charge. Replies that only say that
 //! nothing could be done now are not kept.
 
+use crate::charges::charge_reply;
 use crate::error::busy;
 use crate::{Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, views};
 use serde::Serialize;
@@ -125,8 +126,7 @@ impl Engine {
         let abandoned = self.clock().now() > row.created_at + ABANDONED_AFTER;
         match row.charge {
             Some(charge) if abandoned => {
-                let charge = views::charge(&self.load(charge).await?, self.public_url());
-                let reply = reply(render, 201, &Ok(views::to_json(&charge)));
+                let reply = charge_reply(&self.load(charge).await?, self.public_url(), render);
                 let step = keep(scope, &request.key, &reply);
                 let commit = Commit { idempotency: Some(step), ..Commit::default() };
                 self.store().commit(commit).await?;

@@ -5,8 +5,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use tongbao_core::{
-    Action, Attempt, AttemptState, Charge, ChargeState, Delivery, DeliveryState, Endpoint, Failure,
-    Loaded, Payer, RefusedNotice, Try,
+    Action, Attempt, AttemptState, Charge, ChargeState, Delivery, DeliveryState, Endpoint, Event,
+    Failure, Loaded, Payer, RefusedNotice, Try,
 };
 use tongbao_types::{Channel, ChargeId, Fen, Mode, Timestamp};
 
@@ -45,7 +45,9 @@ pub struct ChargeView {
     pub payer: Option<PayerView>,
     pub action: Option<ActionView>,
     pub cashier_url: String,
-    pub client_secret: String,
+    /// Left out of events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
     pub return_url: Option<String>,
     pub attempts: Vec<AttemptView>,
     pub expires_at: String,
@@ -233,7 +235,7 @@ pub(crate) fn charge(loaded: &Loaded, public_url: &str) -> ChargeView {
         payer: payment.and_then(|payment| payment.payer.as_ref()).map(payer),
         action: shown.filter(|_| is_pending).and_then(|a| a.action.as_ref()).map(action),
         cashier_url: format!("{public_url}/pay/{}", charge.id),
-        client_secret: charge.client_secret.expose().clone(),
+        client_secret: Some(charge.client_secret.expose().clone()),
         return_url: charge.return_url.clone(),
         attempts: attempts.iter().map(attempt).collect(),
         expires_at: charge.expires_at.to_string(),
@@ -307,9 +309,17 @@ fn refused_notice(notice: &RefusedNotice) -> RefusedNoticeView {
     }
 }
 
-/// The body of an event about a charge, rendered once, when it is committed. The secret that lets
-/// a browser watch is left out of it: a webhook may end up in many logs.
-pub(crate) fn event_body(event: &tongbao_core::Event, charge: &ChargeView) -> String {
+/// The bodies of events about a charge, rendered once, when they are committed. The secret that
+/// lets a browser watch is left out of them: a webhook may end up in many logs.
+pub(crate) fn event_bodies(events: &[Event], after: &Loaded, public_url: &str) -> Vec<String> {
+    if events.is_empty() {
+        return Vec::new();
+    }
+    let view = ChargeView { client_secret: None, ..charge(after, public_url) };
+    events.iter().map(|event| event_body(event, &view)).collect()
+}
+
+fn event_body(event: &Event, charge: &ChargeView) -> String {
     #[derive(Serialize)]
     struct Body<'a> {
         id: String,

@@ -4,8 +4,9 @@ use crate::{
     Commit, DeletedView, DeliveryFilter, DeliveryView, EndpointView, Engine, Error, ListView,
     LoadedDelivery, Page, StoreError, views,
 };
-use moka::sync::Cache;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tongbao_core::{DeliveryState, Endpoint, EventKind, JobChange, JobKind, NewJob, Scope};
 use tongbao_crypt::webhook::WebhookSecret;
 use tongbao_types::{Code, DeliveryId, EndpointId, Secret, Span};
@@ -37,15 +38,47 @@ pub struct EndpointPatch {
     pub enabled: Option<bool>,
 }
 
-/// The endpoints of scopes, for as long as only this process can change them.
-#[derive(Clone)]
-pub(crate) struct EndpointCache(Cache<Scope, Arc<Vec<Endpoint>>>);
+/// The endpoints of scopes, for as long as only this process can change them. What was read while
+/// they were changed is not remembered.
+#[derive(Default)]
+pub(crate) struct EndpointCache(Mutex<Remembered>);
 
-impl Default for EndpointCache {
-    fn default() -> EndpointCache {
-        EndpointCache(Cache::new(1024))
+#[derive(Default)]
+struct Remembered {
+    by_scope: HashMap<Scope, (Instant, Arc<Vec<Endpoint>>)>,
+    n_changes: u64,
+}
+
+impl EndpointCache {
+    /// What is remembered, and how many changes there were so far.
+    fn recall(&self, scope: &Scope) -> (Option<Arc<Vec<Endpoint>>>, u64) {
+        let remembered = self.lock();
+        let known = remembered.by_scope.get(scope);
+        let known = known.filter(|(read_at, _)| read_at.elapsed() < REMEMBERED_FOR);
+        (known.map(|(_, endpoints)| Arc::clone(endpoints)), remembered.n_changes)
+    }
+
+    fn remember(&self, scope: &Scope, endpoints: &Arc<Vec<Endpoint>>, n_changes: u64) {
+        let mut remembered = self.lock();
+        if remembered.n_changes == n_changes {
+            let known = (Instant::now(), Arc::clone(endpoints));
+            remembered.by_scope.insert(scope.clone(), known);
+        }
+    }
+
+    fn forget(&self, scope: &Scope) {
+        let mut remembered = self.lock();
+        remembered.n_changes += 1;
+        remembered.by_scope.remove(scope);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// A change whose request was cut off in the middle is not noticed; it counts after this.
+const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 
 /// The old secret signs too for so long after a rotation.
 const OLD_SECRET_LIVES: Span = Span::from_seconds(24 * 3600);
@@ -137,8 +170,9 @@ impl Engine {
     ) -> Result<DeletedView, Error> {
         self.own_endpoint(scope, id).await?;
         let commit = Commit { endpoint_gone: Some(id), ..Commit::default() };
-        self.store().commit(commit).await?;
-        self.endpoint_cache().0.invalidate(scope);
+        let deleted = self.store().commit(commit).await;
+        self.endpoint_cache().forget(scope);
+        deleted?;
         Ok(DeletedView { id: id.to_string(), object: "webhook_endpoint", deleted: true })
     }
 
@@ -201,20 +235,21 @@ impl Engine {
         if self.store().is_shared() {
             return self.store().endpoints(scope).await.map(Arc::new);
         }
-        if let Some(known) = self.endpoint_cache().0.get(scope) {
+        let (known, n_changes) = self.endpoint_cache().recall(scope);
+        if let Some(known) = known {
             return Ok(known);
         }
         let endpoints = Arc::new(self.store().endpoints(scope).await?);
-        self.endpoint_cache().0.insert(scope.clone(), Arc::clone(&endpoints));
+        self.endpoint_cache().remember(scope, &endpoints, n_changes);
         Ok(endpoints)
     }
 
     async fn save_endpoint(&self, endpoint: Endpoint) -> Result<(), Error> {
         let scope = endpoint.scope.clone();
         let commit = Commit { endpoint: Some(endpoint), ..Commit::default() };
-        self.store().commit(commit).await?;
-        self.endpoint_cache().0.invalidate(&scope);
-        Ok(())
+        let saved = self.store().commit(commit).await;
+        self.endpoint_cache().forget(&scope);
+        Ok(saved?)
     }
 
     async fn own_endpoint(&self, scope: &Scope, id: EndpointId) -> Result<Endpoint, Error> {

@@ -57,9 +57,7 @@ impl Engine {
         mint: &mut Mint,
     ) -> Result<Loaded, CommitError> {
         let after = changes.after();
-        let view = views::charge(&after, self.public_url());
-        let render = |event| views::event_body(event, &view);
-        let event_bodies = changes.events.iter().map(render).collect();
+        let event_bodies = views::event_bodies(&changes.events, &after, self.public_url());
         let (deliveries, mut jobs) = self.new_deliveries(&changes, mint).await?;
         jobs.extend(beside.jobs_with(Some(&changes)));
         let soonest = soonest(&changes.jobs, &jobs);
@@ -113,6 +111,26 @@ impl Engine {
             }
         }
         Err(CommitError::Stale.into())
+    }
+
+    /// As [`Engine::observe`]; a contradiction leaves its reason at the charge. `None`: so it was,
+    /// and nothing else was written, nor anything beside it.
+    pub(crate) async fn conclude(
+        &self,
+        loaded: Loaded,
+        attempt: AttemptId,
+        observation: &Observation,
+        beside: &Beside<'_>,
+    ) -> Result<Option<Loaded>, Error> {
+        let charge = loaded.charge.id;
+        match self.observe(loaded, attempt, observation, beside).await? {
+            Observed::Now(now) => Ok(Some(*now)),
+            Observed::Mismatch(Mismatch { code, reason }) => {
+                tracing::warn!(charge.id = %charge, %code, reason, "an answer is not believed");
+                self.record_refusal(charge, code, reason).await?;
+                Ok(None)
+            }
+        }
     }
 
     /// Writes what goes beside a decision that had nothing to write itself.

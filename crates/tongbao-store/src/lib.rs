@@ -1,1 +1,35 @@
 //! The store port over SQLite, PostgreSQL and MySQL, and in memory.
+//!
+//! [`MemoryStore`] is the specification: plain maps that say what a store means. [`open`] gives a
+//! [`SqlStore`], which means the same over a database; one suite of tests runs over all of them.
+//!
+//! A commit becomes a plan of rows (`plan.rs`), and `commit.rs` is the one door that writes it. On
+//! SQLite a single task does so for everybody who waits (`sqlite_writer.rs`, `sqlite_batch.rs`); on
+//! a server each commit has its transaction (`servers.rs`). Rules about money are not here.
+
+mod commit;
+mod connect;
+#[cfg(test)]
+#[path = "../tests/it/data.rs"]
+#[expect(dead_code, reason = "made for the tests of the whole")]
+mod data;
+mod error;
+#[cfg(test)]
+mod explain;
+mod memory;
+mod migrations;
+mod plan;
+mod queue;
+mod reads;
+mod servers;
+mod sql;
+mod sqlite_batch;
+mod sqlite_loader;
+mod sqlite_writer;
+mod store;
+mod tables;
+mod work;
+
+pub use connect::{OpenError, Options, open};
+pub use memory::MemoryStore;
+pub use store::SqlStore;

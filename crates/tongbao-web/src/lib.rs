@@ -1,1 +1,17 @@
-//! HTTP plumbing that the faces share.
+//! HTTP plumbing that the faces share: serving connections, keys, request ids, limits, headers,
+//! server-sent events.
+//!
+//! Nothing here knows a route or a public object; errors are the engine's, and each face turns
+//! them into replies of its own.
+
+pub mod auth;
+pub mod client_address;
+pub mod limits;
+pub mod request_id;
+pub mod security_headers;
+pub mod serve;
+pub mod sse;
+
+pub use client_address::{ClientAddress, PeerAddress};
+pub use ipnet::IpNet;
+pub use serve::{Serving, serve};

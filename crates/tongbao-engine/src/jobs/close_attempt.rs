@@ -3,7 +3,7 @@
 //! Safe to run twice because closing a closed order changes nothing at either provider, and what
 //! is learnt goes through `observe`.
 
-use super::finish;
+use super::{CONTRADICTION, finish};
 use crate::attempts::Learnt;
 use crate::charges::is_still_open;
 use crate::writes::Beside;
@@ -25,21 +25,20 @@ impl Engine {
         };
         let account = self.account_of(&attempt)?;
         let learnt = self.close_order(&account, &attempt).await;
-        let why_nothing = learnt.why_nothing();
-        match learnt {
-            Learnt::Fact(fact) if fact == Fact::Absent || !is_still_open(&fact) => {
-                let observation = Self::observation(&attempt, Source::Close, fact);
-                let beside = Beside { finish: Some(job), ..Beside::default() };
-                self.observe(loaded, attempt.id, &observation, &beside).await?;
-                Ok(())
+        let mut why = learnt.why_nothing().unwrap_or("the order is still open".to_owned());
+        if let Learnt::Fact(fact) = learnt
+            && (fact == Fact::Absent || !is_still_open(&fact))
+        {
+            let observation = Self::observation(&attempt, Source::Close, fact);
+            let beside = Beside { finish: Some(job), ..Beside::default() };
+            if self.conclude(loaded, attempt.id, &observation, &beside).await?.is_some() {
+                return Ok(());
             }
-            _ => {
-                let error = why_nothing.or(Some("the order is still open".to_owned()));
-                let wait = Span::from_seconds(2).times(1_i64 << job.runs.min(10));
-                let run_at = self.clock().now() + wait.min(Span::from_seconds(3600));
-                let again = JobChange::Again { id: job.id, epoch: job.epoch, run_at, error };
-                self.settle(again).await
-            }
+            why = CONTRADICTION.to_owned();
         }
+        let wait = Span::from_seconds(2).times(1_i64 << job.runs.min(11));
+        let run_at = self.clock().now() + wait.min(Span::from_seconds(3600));
+        let (id, epoch, error) = (job.id, job.epoch, Some(why));
+        self.settle(JobChange::Again { id, epoch, run_at, error }).await
     }
 }

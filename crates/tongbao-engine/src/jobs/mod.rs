@@ -14,6 +14,9 @@ pub(crate) use runner::Runner;
 use crate::{Commit, Engine, Error};
 use tongbao_core::{Job, JobChange, JobKind};
 
+/// Why a job goes on although it got an answer.
+const CONTRADICTION: &str = "the answer contradicts the order and is not believed";
+
 impl Engine {
     async fn run_job(&self, job: &Job) -> Result<(), Error> {
         match job.kind {

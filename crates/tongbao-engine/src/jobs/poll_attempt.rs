@@ -3,10 +3,10 @@
 //! Safe to run twice because a look only asks, and what it finds goes through `observe`, which
 //! finds nothing new the second time.
 
-use super::finish;
+use super::{CONTRADICTION, finish};
 use crate::attempts::Learnt;
 use crate::charges::is_still_open;
-use crate::writes::{Beside, Observed};
+use crate::writes::Beside;
 use crate::{CommitError, Engine, Error};
 use tongbao_channels::Doubt;
 use tongbao_core::rules::{look_begins, look_found_nothing};
@@ -42,29 +42,22 @@ impl Engine {
             Some(changes) => self.write(changes, &Beside::default(), &mut mint).await?,
         };
         let learnt = self.look_within_ttl(&loaded, attempt).await;
-        let why_nothing = learnt.why_nothing();
-        let fact = match learnt {
-            Learnt::Fact(fact) => Some(fact),
-            Learnt::Refused(_) | Learnt::Nothing(_) => None,
-        };
-        let ends = fact.as_ref().is_some_and(|fact| !is_still_open(fact));
+        let mut why = learnt.why_nothing();
         let mut loaded = loaded;
-        if let Some(fact) = fact {
+        if let Learnt::Fact(fact) = learnt {
+            let ends = !is_still_open(&fact);
             let observation = Self::observation(attempt, Source::Poll, fact);
             let beside = Beside { finish: ends.then_some(job), ..Beside::default() };
-            match self.observe(loaded, attempt.id, &observation, &beside).await? {
-                Observed::Now(now) => loaded = *now,
-                Observed::Mismatch(mismatch) => {
-                    let id = attempt.charge;
-                    self.record_refusal(id, mismatch.code, mismatch.reason).await?;
-                    loaded = self.load(id).await?;
+            loaded = match self.conclude(loaded, attempt.id, &observation, &beside).await? {
+                Some(_) if ends => return Ok(()),
+                Some(now) => now,
+                None => {
+                    why = Some(CONTRADICTION.to_owned());
+                    self.load(attempt.charge).await?
                 }
-            }
-            if ends {
-                return Ok(());
-            }
+            };
         }
-        self.look_again_or_close(job, loaded, why_nothing).await
+        self.look_again_or_close(job, loaded, why).await
     }
 
     async fn look_within_ttl(&self, loaded: &Loaded, attempt: &Attempt) -> Learnt {
@@ -125,8 +118,10 @@ impl Engine {
             Learnt::Fact(fact @ Fact::Paid(_)) => {
                 let observation = Self::observation(attempt, Source::Poll, fact);
                 let beside = Beside { finish: Some(job), ..Beside::default() };
-                self.observe(loaded, attempt.id, &observation, &beside).await?;
-                Ok(())
+                match self.conclude(loaded, attempt.id, &observation, &beside).await? {
+                    Some(_) => Ok(()),
+                    None => self.settle(finish(job)).await,
+                }
             }
             Learnt::Fact(_) => self.settle(finish(job)).await,
             nothing => {

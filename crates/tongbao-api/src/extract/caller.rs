@@ -1,0 +1,53 @@
+//! Who asks: an app by its key, or a payer's browser by the client secret of one charge.
+
+use crate::{App, Problem};
+use axum::extract::FromRequestParts;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use tongbao_core::Scope;
+use tongbao_engine::Error;
+use tongbao_types::ChargeId;
+use tongbao_web::auth::bearer;
+
+/// An app in a mode, by the key that the request bears.
+pub(crate) struct Caller(pub(crate) Scope);
+
+/// Whom a charge is shown to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The app itself: everything.
+    Merchant,
+    /// A payer's browser: what a payer may see.
+    Payer,
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Caller, Problem> {
+        let key = bearer(&parts.headers)?;
+        Ok(Caller(app.engine.authenticate(key).await?))
+    }
+}
+
+impl Audience {
+    /// Checks that whoever sent this may see the charge. A key counts before a client secret.
+    pub(crate) async fn of(
+        app: &App,
+        headers: &http::HeaderMap,
+        client_secret: Option<&str>,
+        id: ChargeId,
+    ) -> Result<Audience, Error> {
+        match client_secret {
+            Some(secret) if !headers.contains_key(AUTHORIZATION) => {
+                app.engine.charge_for_client(id, secret).await?;
+                Ok(Audience::Payer)
+            }
+            _ => {
+                let scope = app.engine.authenticate(bearer(headers)?).await?;
+                app.engine.charge(&scope, id).await?;
+                Ok(Audience::Merchant)
+            }
+        }
+    }
+}

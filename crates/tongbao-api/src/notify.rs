@@ -1,0 +1,129 @@
+//! `POST /notify/wechat/{account}` and `POST /notify/alipay/{account}`: a provider tells.
+//!
+//! The bytes go to the engine as they came, since signatures are over them, and its answer goes
+//! out as it is. Nothing is parsed here.
+
+use crate::extract::Account;
+use crate::{App, Problem};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, StatusCode};
+use tongbao_types::{HttpRequest, HttpResponse, Method, Provider};
+use tongbao_web::limits::{BODY_MAX, read_body};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(wechat)).routes(routes!(alipay))
+}
+
+/// WeChat Pay notifies
+///
+/// The notify_url of orders. The body is WeChat Pay's own, XML for API v2 and JSON for v3, and so
+/// is the answer.
+#[utoipa::path(
+    post,
+    path = "/notify/wechat/{account}",
+    tag = "Providers and payers",
+    operation_id = "wechatNotifies",
+    security(()),
+    params(("account" = String, Path, description = "The channel account's name.")),
+    request_body(content = String, content_type = "*/*", description = "As signed."),
+    responses(
+        (status = 200, description = "Believed and committed."),
+        (status = "4XX", description = "Not believed; nothing was changed."),
+        (status = "5XX", description = "Could not be kept; to be sent again."),
+    ),
+)]
+async fn wechat(
+    State(app): State<App>,
+    account: Account,
+    request: Request,
+) -> Result<Response, Problem> {
+    receive(&app, Provider::Wechat, &account, request).await
+}
+
+/// Alipay notifies
+///
+/// The notify_url of orders. The body is Alipay's own form, and so is the answer.
+#[utoipa::path(
+    post,
+    path = "/notify/alipay/{account}",
+    tag = "Providers and payers",
+    operation_id = "alipayNotifies",
+    security(()),
+    params(("account" = String, Path, description = "The channel account's name.")),
+    request_body(content = String, content_type = "*/*", description = "As signed."),
+    responses(
+        (status = 200, description = "`success`: believed and committed; else not."),
+        (status = "4XX", description = "Not believed; nothing was changed."),
+        (status = "5XX", description = "Could not be kept; to be sent again."),
+    ),
+)]
+async fn alipay(
+    State(app): State<App>,
+    account: Account,
+    request: Request,
+) -> Result<Response, Problem> {
+    receive(&app, Provider::Alipay, &account, request).await
+}
+
+async fn receive(
+    app: &App,
+    provider: Provider,
+    account: &Account,
+    request: Request,
+) -> Result<Response, Problem> {
+    let request = raw(request, Method::Post).await?;
+    Ok(answer(app.engine.receive_notice(provider, &account.0, request).await))
+}
+
+/// The request as it came.
+pub(crate) async fn raw(request: Request, method: Method) -> Result<HttpRequest, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, BODY_MAX).await?;
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = parts.headers.iter();
+    let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    Ok(HttpRequest { method, target, headers, body })
+}
+
+fn answer(answer: HttpResponse) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        let name = HeaderName::try_from(name);
+        let value = HeaderValue::try_from(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn target_headers_and_body_stay_as_they_came() {
+        let request = http::Request::post("/notify/alipay/a?x=%e4%BD&y")
+            .header("Wechatpay-Signature", "abc==")
+            .body(Body::from("a=1&b=%20"))
+            .unwrap();
+        let raw = raw(request, Method::Post).await.unwrap();
+        assert_eq!(raw.target, "/notify/alipay/a?x=%e4%BD&y");
+        assert_eq!(raw.header("wechatpay-signature"), Some("abc=="));
+        assert_eq!(&raw.body[..], b"a=1&b=%20");
+    }
+
+    #[test]
+    fn the_answer_goes_out_as_it_is() {
+        let sent = answer(HttpResponse::new(401, "application/json", "{\"code\":\"FAIL\"}"));
+        assert_eq!(sent.status(), 401);
+        assert_eq!(sent.headers()["content-type"], "application/json");
+    }
+}

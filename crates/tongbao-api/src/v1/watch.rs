@@ -1,0 +1,108 @@
+//! `GET /v1/charges/{id}/watch`: the charge now and after each change, as server-sent events.
+//!
+//! With a key the events are whole charges. With the charge's client secret, which a merchant may
+//! hand to a payer's browser on any site, they are what a payer may see.
+
+use crate::extract::{Audience, Id, Params};
+use crate::openapi::{Reading, objects};
+use crate::{App, Problem};
+use axum::extract::State;
+use axum::response::Response;
+use futures_util::{Stream, StreamExt, stream};
+use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+use http::{HeaderMap, HeaderValue};
+use serde::Serialize;
+use tongbao_engine::{ActionView, ChargeView, Watching};
+use tongbao_types::ChargeId;
+use tongbao_web::sse;
+
+/// What a payer may see of a charge.
+#[derive(Debug, Serialize)]
+struct PayerView {
+    id: String,
+    object: &'static str,
+    livemode: bool,
+    order_no: String,
+    amount: i64,
+    amount_refunded: i64,
+    currency: &'static str,
+    subject: String,
+    channel: Option<&'static str>,
+    status: &'static str,
+    paid: bool,
+    paid_at: Option<String>,
+    action: Option<ActionView>,
+    cashier_url: String,
+    return_url: Option<String>,
+    expires_at: String,
+    created_at: String,
+    closed_at: Option<String>,
+}
+
+impl From<ChargeView> for PayerView {
+    fn from(charge: ChargeView) -> PayerView {
+        PayerView {
+            id: charge.id,
+            object: charge.object,
+            livemode: charge.livemode,
+            order_no: charge.order_no,
+            amount: charge.amount,
+            amount_refunded: charge.amount_refunded,
+            currency: charge.currency,
+            subject: charge.subject,
+            channel: charge.channel,
+            status: charge.status,
+            paid: charge.paid,
+            paid_at: charge.paid_at,
+            action: charge.action,
+            cashier_url: charge.cashier_url,
+            return_url: charge.return_url,
+            expires_at: charge.expires_at,
+            created_at: charge.created_at,
+            closed_at: charge.closed_at,
+        }
+    }
+}
+
+/// Watch a charge
+///
+/// Server-sent events: the charge now and after each change, until it has ended. Send the key, or
+/// the charge's `client_secret` as a parameter; with the latter the events show what a payer may
+/// see.
+#[utoipa::path(
+    get,
+    path = "/v1/charges/{id}/watch",
+    tag = "Charges",
+    operation_id = "watchCharge",
+    params(("id" = String, Path, description = "The charge's id."),
+        ("client_secret" = Option<String>, Query, description = "Instead of a key.")),
+    security(("key" = []), ()),
+    responses((status = 200, description = "`data: {…}`, a charge for each event.",
+        content_type = "text/event-stream", body = objects::Charge), Reading),
+)]
+pub(crate) async fn watch(
+    State(app): State<App>,
+    id: Id<ChargeId>,
+    headers: HeaderMap,
+    mut params: Params,
+) -> Result<Response, Problem> {
+    let secret = params.take("client_secret");
+    params.finish()?;
+    let audience = Audience::of(&app, &headers, secret.as_deref(), id.0).await?;
+    let changes = changes(app.engine.watch(id.0).await?);
+    if audience == Audience::Merchant {
+        return Ok(sse::events(changes, app.stop));
+    }
+    let mut response = sse::events(changes.map(PayerView::from), app.stop);
+    let anywhere = HeaderValue::from_static("*");
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, anywhere);
+    Ok(response)
+}
+
+/// The charge now and after each change.
+pub(crate) fn changes(watching: Watching) -> impl Stream<Item = ChargeView> + Send + 'static {
+    stream::unfold(watching, async |mut watching| {
+        let charge = watching.next().await?;
+        Some((charge, watching))
+    })
+}

@@ -1,0 +1,357 @@
+//! The tables as they are made, step by step. Each step changes one thing and may run twice, since
+//! not every database undoes a half-done one; what ran is kept in `migrations`.
+//!
+//! A step that has been released is never edited; a change is a new step at the end.
+
+use crate::tables::{
+    api_keys, attempts, charges, deliveries, endpoints, events, idempotency_keys, jobs,
+    refused_notices,
+};
+use crate::{OpenError, error};
+use sea_orm::sea_query::{
+    ColumnDef, Expr, Index, IndexCreateStatement, OnConflict, Query, Table, TableCreateStatement,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+
+const TABLE: &str = "migrations";
+
+/// Makes what is missing. Says so if the database was made by a newer tongbao.
+pub(crate) async fn run(database: &DatabaseConnection) -> Result<(), OpenError> {
+    let backend = database.get_database_backend();
+    let failed = |error: DbErr| OpenError::Migration(error.to_string());
+    let steps = steps(backend);
+    let done = match applied(database).await {
+        Ok(done) => done,
+        Err(_) => {
+            database.execute(&make_migrations(backend)).await.map_err(failed)?;
+            applied(database).await.map_err(failed)?
+        }
+    };
+    if let Some(unknown) = done.iter().find(|name| steps.iter().all(|step| step.0 != **name)) {
+        return Err(OpenError::Newer(unknown.clone()));
+    }
+    for (name, statement) in steps {
+        if done.iter().any(|known| known == name) {
+            continue;
+        }
+        match database.execute_raw(statement).await {
+            Err(cause) if !error::exists_already(&cause) => return Err(failed(cause)),
+            _ => database.execute(&note(name)).await.map_err(failed)?,
+        };
+    }
+    Ok(())
+}
+
+async fn applied(database: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let rows = database.query_all(Query::select().column("name").from(TABLE)).await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+fn note(name: &str) -> sea_orm::sea_query::InsertStatement {
+    let once = OnConflict::column("name").do_nothing_on(["name"]).to_owned();
+    Query::insert()
+        .into_table(TABLE)
+        .columns(["name"])
+        .values_panic([Expr::val(name)])
+        .on_conflict(once)
+        .to_owned()
+}
+
+fn make_migrations(backend: DbBackend) -> TableCreateStatement {
+    table(backend, TABLE, [words("name", 80)]).primary_key(&mut index(["name"])).to_owned()
+}
+
+/// All steps in order, by name.
+fn steps(backend: DbBackend) -> Vec<(&'static str, Statement)> {
+    let mut steps: Vec<(&'static str, Statement)> = Vec::new();
+    for (name, table) in [
+        ("0001_charges", make_charges(backend)),
+        ("0002_attempts", make_attempts(backend)),
+        ("0003_events", make_events(backend)),
+        ("0004_jobs", make_jobs(backend)),
+        ("0005_endpoints", make_endpoints(backend)),
+        ("0006_deliveries", make_deliveries(backend)),
+        ("0007_idempotency_keys", make_idempotency_keys(backend)),
+        ("0008_refused_notices", make_refused_notices(backend)),
+        ("0009_api_keys", make_api_keys(backend)),
+    ] {
+        steps.push((name, backend.build(&table)));
+    }
+    for (name, index) in indexes(backend) {
+        steps.push((name, backend.build(&index)));
+    }
+    steps
+}
+
+/// Uniqueness first, then what lists and queues need. An index's own name begins with its table's,
+/// and says in an error which rule was broken.
+fn indexes(backend: DbBackend) -> Vec<(&'static str, IndexCreateStatement)> {
+    let unique = |name, table, columns: &[&'static str]| {
+        on(backend, name, table, columns).unique().to_owned()
+    };
+    let plain =
+        |name, table, columns: &[&'static str]| on(backend, name, table, columns).to_owned();
+    vec![
+        ("0010_charges_order_no", {
+            unique("charges_order_no", charges::TABLE, &["app", "mode", "order_no"])
+        }),
+        ("0011_charges_scope", plain("charges_scope", charges::TABLE, &["app", "mode", "id"])),
+        ("0012_attempts_out_trade_no", {
+            unique("attempts_out_trade_no", attempts::TABLE, &["account", "out_trade_no"])
+        }),
+        ("0013_events_sequence", {
+            unique("events_sequence", events::TABLE, &["charge", "sequence"])
+        }),
+        ("0014_jobs_key", unique("jobs_key", jobs::TABLE, &["key"])),
+        ("0015_jobs_due", plain("jobs_due", jobs::TABLE, &["lease_until", "run_at", "id"])),
+        ("0016_endpoints_scope", {
+            plain("endpoints_scope", endpoints::TABLE, &["app", "mode", "id"])
+        }),
+        ("0017_deliveries_scope", {
+            plain("deliveries_scope", deliveries::TABLE, &["app", "mode", "id"])
+        }),
+        ("0018_deliveries_endpoint", {
+            plain("deliveries_endpoint", deliveries::TABLE, &["endpoint", "id"])
+        }),
+        ("0019_deliveries_event", {
+            plain("deliveries_event", deliveries::TABLE, &["event", "id"])
+        }),
+        ("0020_idempotency_keys_created_at", {
+            plain("idempotency_keys_created_at", idempotency_keys::TABLE, &["created_at"])
+        }),
+        ("0021_api_keys_hash", unique("api_keys_hash", api_keys::TABLE, &["hash"])),
+    ]
+}
+
+fn make_charges(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("app", 40),
+        words("mode", 8),
+        words("order_no", 64),
+        whole("amount"),
+        long(backend, "subject").not_null().take(),
+        long(backend, "body"),
+        long(backend, "attach"),
+        long(backend, "return_url"),
+        long(backend, "client_ip"),
+        long(backend, "metadata").not_null().take(),
+        words("client_secret", 255),
+        whole("created_at"),
+        whole("amount_refunded"),
+        whole("expires_at"),
+        words("status", 16),
+        ColumnDef::new("reason").string_len(16).take(),
+        ColumnDef::new("ended_at").big_integer().take(),
+        long(backend, "failure"),
+        uuid(backend, "attempt"),
+        ColumnDef::new("trade_no").string_len(64).take(),
+        ColumnDef::new("paid_at").big_integer().take(),
+        long(backend, "payer"),
+        long(backend, "remark"),
+        whole("events"),
+        whole("version"),
+    ];
+    table(backend, charges::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
+}
+
+/// The charge leads the key, since attempts are read with their charge.
+fn make_attempts(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "charge").not_null().take(),
+        uuid(backend, "id").not_null().take(),
+        words("channel", 40),
+        words("account", 80),
+        words("out_trade_no", 64),
+        whole("created_at"),
+        words("status", 16),
+        ColumnDef::new("trade_no").string_len(64).take(),
+        ColumnDef::new("paid_at").big_integer().take(),
+        ColumnDef::new("ended_at").big_integer().take(),
+        long(backend, "failure"),
+        long(backend, "action"),
+    ];
+    table(backend, attempts::TABLE, columns).primary_key(&mut index(["charge", "id"])).to_owned()
+}
+
+/// The scope leads the key: it is the order of the list, and whoever reads an event knows its
+/// scope, so no other index on the id is written.
+fn make_events(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        words("app", 40),
+        words("mode", 8),
+        uuid(backend, "id").not_null().take(),
+        uuid(backend, "charge").not_null().take(),
+        words("kind", 40),
+        whole("sequence"),
+        whole("created_at"),
+        long(backend, "body").not_null().take(),
+    ];
+    table(backend, events::TABLE, columns).primary_key(&mut index(["app", "mode", "id"])).to_owned()
+}
+
+fn make_jobs(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("key", 80),
+        words("kind", 40),
+        uuid(backend, "subject").not_null().take(),
+        uuid(backend, "charge"),
+        whole("run_at"),
+        whole("runs"),
+        whole("epoch"),
+        whole("lease_until"),
+        uuid(backend, "lease_owner"),
+        long(backend, "last_error"),
+    ];
+    let mut jobs = table(backend, jobs::TABLE, columns);
+    jobs.primary_key(&mut index(["id"]));
+    if backend == DbBackend::Sqlite {
+        // Short rows that come and go: one tree less to write.
+        jobs.extra("without rowid");
+    }
+    jobs
+}
+
+fn make_endpoints(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("app", 40),
+        words("mode", 8),
+        long(backend, "url").not_null().take(),
+        long(backend, "events").not_null().take(),
+        whole("enabled"),
+        long(backend, "description"),
+        long(backend, "secret").not_null().take(),
+        long(backend, "secret_old"),
+        ColumnDef::new("secret_old_until").big_integer().take(),
+        whole("created_at"),
+    ];
+    table(backend, endpoints::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
+}
+
+fn make_deliveries(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("app", 40),
+        words("mode", 8),
+        uuid(backend, "event").not_null().take(),
+        words("kind", 40),
+        uuid(backend, "endpoint").not_null().take(),
+        whole("created_at"),
+        words("status", 16),
+        whole("at"),
+        long(backend, "tries").not_null().take(),
+        whole("n_tries"),
+    ];
+    table(backend, deliveries::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
+}
+
+fn make_idempotency_keys(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        words("app", 40),
+        words("mode", 8),
+        words("key", 255),
+        words("fingerprint", 64),
+        uuid(backend, "charge"),
+        ColumnDef::new("status").big_integer().take(),
+        long(backend, "body"),
+        whole("created_at"),
+    ];
+    let mut key = index(["app", "mode", "key"]);
+    table(backend, idempotency_keys::TABLE, columns).primary_key(&mut key).to_owned()
+}
+
+fn make_refused_notices(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "charge").not_null().take(),
+        words("code", 64),
+        long(backend, "reason").not_null().take(),
+        whole("count"),
+        whole("last_at"),
+    ];
+    let mut key = index(["charge", "code"]);
+    table(backend, refused_notices::TABLE, columns).primary_key(&mut key).to_owned()
+}
+
+fn make_api_keys(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("app", 40),
+        words("mode", 8),
+        words("hash", 64),
+        words("tail", 16),
+        long(backend, "description"),
+        whole("created_at"),
+        ColumnDef::new("revoked_at").big_integer().take(),
+    ];
+    table(backend, api_keys::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
+}
+
+fn table<const N: usize>(
+    backend: DbBackend,
+    name: &'static str,
+    columns: [ColumnDef; N],
+) -> TableCreateStatement {
+    let mut table = Table::create();
+    table.table(name).if_not_exists();
+    for column in columns {
+        table.col(column);
+    }
+    if backend == DbBackend::MySql {
+        table.character_set("utf8mb4").collate("utf8mb4_bin");
+    }
+    table
+}
+
+fn index<const N: usize>(columns: [&'static str; N]) -> IndexCreateStatement {
+    let mut index = Index::create();
+    for column in columns {
+        index.col(column);
+    }
+    index
+}
+
+/// MySQL knows no `if not exists` here; that the index is there already is seen by its error.
+fn on(
+    backend: DbBackend,
+    name: &'static str,
+    table: &'static str,
+    columns: &[&'static str],
+) -> IndexCreateStatement {
+    let mut index = Index::create();
+    index.name(name).table(table);
+    if backend != DbBackend::MySql {
+        index.if_not_exists();
+    }
+    for column in columns {
+        index.col(*column);
+    }
+    index
+}
+
+/// 16 bytes.
+fn uuid(backend: DbBackend, name: &'static str) -> ColumnDef {
+    match backend {
+        DbBackend::Sqlite => ColumnDef::new(name).custom("blob").take(),
+        _ => ColumnDef::new(name).uuid().take(),
+    }
+}
+
+/// A short text that is always there.
+fn words(name: &'static str, length: u32) -> ColumnDef {
+    ColumnDef::new(name).string_len(length).not_null().take()
+}
+
+/// A number, an amount of fen or a time in microseconds, that is always there.
+fn whole(name: &'static str) -> ColumnDef {
+    ColumnDef::new(name).big_integer().not_null().take()
+}
+
+/// A text of any length; MySQL's `text` ends at 64 KiB.
+fn long(backend: DbBackend, name: &'static str) -> ColumnDef {
+    match backend {
+        DbBackend::MySql => ColumnDef::new(name).custom("mediumtext").take(),
+        _ => ColumnDef::new(name).text().take(),
+    }
+}

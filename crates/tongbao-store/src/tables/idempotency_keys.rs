@@ -1,0 +1,45 @@
+//! `idempotency_keys`: requests that bore an `Idempotency-Key`, with the reply once there is one.
+
+use super::{Cells, damaged, id_maybe, text, text_maybe, time};
+use sea_orm::{QueryResult, Value};
+use tongbao_engine::{IdempotencyRow, StoreError};
+use tongbao_types::ChargeId;
+use uuid::Uuid;
+
+pub(crate) const TABLE: &str = "idempotency_keys";
+
+pub(crate) const COLUMNS: [&str; 8] =
+    ["app", "mode", "key", "fingerprint", "charge", "status", "body", "created_at"];
+
+pub(crate) fn row(kept: &IdempotencyRow) -> Vec<Value> {
+    let reply = kept.reply.as_ref();
+    vec![
+        text(kept.scope.app.as_str()),
+        text(kept.scope.mode.as_str()),
+        text(kept.key.clone()),
+        text(kept.fingerprint.clone()),
+        id_maybe(kept.charge.map(ChargeId::uuid)),
+        Value::BigInt(reply.map(|(status, _)| i64::from(*status))),
+        text_maybe(reply.map(|(_, body)| body.clone())),
+        time(kept.created_at),
+    ]
+}
+
+pub(crate) fn read(row: &QueryResult) -> Result<IdempotencyRow, StoreError> {
+    let mut cells = Cells::of(row, 0);
+    Ok(IdempotencyRow {
+        scope: cells.scope()?,
+        key: cells.next()?,
+        fingerprint: cells.next()?,
+        charge: cells.next::<Option<Uuid>>()?.map(ChargeId::from_uuid),
+        reply: read_reply(&mut cells)?,
+        created_at: cells.time()?,
+    })
+}
+
+fn read_reply(cells: &mut Cells<'_>) -> Result<Option<(u16, String)>, StoreError> {
+    let status: Option<i64> = cells.next()?;
+    let body: Option<String> = cells.next()?;
+    let status = status.map(u16::try_from).transpose().map_err(|error| damaged(&error))?;
+    Ok(status.zip(body))
+}

@@ -1,0 +1,56 @@
+//! Units of work: everything that writes, as values. On SQLite the one writer performs them in
+//! groups; on a server each is performed in a transaction of its own, perhaps more than once.
+
+use crate::commit;
+use crate::error::Broken;
+use crate::plan::{Plan, Row};
+use crate::queue::{self, Claim};
+use crate::sql::{Transaction, run};
+use crate::tables::{api_keys, idempotency_keys};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use tongbao_core::Job;
+use tongbao_types::Timestamp;
+
+/// A unit of work.
+pub(crate) enum Work {
+    /// Write a commit.
+    Commit(Box<Plan>),
+    /// Lease jobs.
+    Claim(Claim),
+    /// Keep a row of `api_keys`.
+    SaveApiKey(Row),
+    /// Forget Idempotency-Keys that began before this moment.
+    Prune(Timestamp),
+}
+
+/// What a unit of work brought.
+#[derive(Default)]
+pub(crate) struct Done {
+    /// The jobs that were leased.
+    pub(crate) jobs: Vec<Job>,
+    /// How many rows were forgotten.
+    pub(crate) pruned: u64,
+}
+
+/// Does the work inside a transaction that the caller began and will end.
+pub(crate) async fn perform<T: Transaction + ?Sized>(
+    work: &Work,
+    transaction: &mut T,
+) -> Result<Done, Broken> {
+    let mut done = Done::default();
+    match work {
+        Work::Commit(plan) => commit::apply(plan, transaction).await?,
+        Work::Claim(claim) => done.jobs = queue::claim(claim, transaction).await?,
+        Work::SaveApiKey(row) => {
+            let known = OnConflict::column("id").update_columns(api_keys::COLUMNS).to_owned();
+            let mut insert = commit::insert(api_keys::TABLE, &api_keys::COLUMNS, [row.clone()]);
+            run(transaction, insert.on_conflict(known)).await?;
+        }
+        Work::Prune(before) => {
+            let mut delete = Query::delete().from_table(idempotency_keys::TABLE).to_owned();
+            let old = Expr::col("created_at").lt(before.as_micros());
+            done.pruned = run(transaction, delete.and_where(old)).await?;
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,15 @@
+//! The store's tests, one binary: the same suite over the model, SQLite, PostgreSQL and MariaDB; a
+//! walk of random operations that compares each with the model; and what only SQLite does.
+//!
+//! The servers are named by `TONGBAO_TEST_POSTGRES_URL` and `TONGBAO_TEST_MYSQL_URL`; a test whose
+//! server is not named says so and passes.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test falls and tells")]
+
+mod conformance;
+mod data;
+mod engines;
+mod open;
+mod queue;
+mod random;
+mod sqlite;

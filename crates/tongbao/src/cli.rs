@@ -1,0 +1,190 @@
+//! The command line: what can be typed, and what its help says. What a command does is in
+//! `commands/`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Self-hosted payments for WeChat Pay and Alipay.
+///
+/// New here? `tongbao demo` shows the whole way of a payment in this terminal, without any account
+/// or network. `tongbao dev` starts a gateway and pretended providers to build against.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start gateway, provider sandbox and a test app on this machine, without any set-up
+    Dev(DevArgs),
+    /// Show the main job end to end in this terminal: order, QR code, payment, notice, webhook
+    Demo(DemoArgs),
+    /// Run the gateway by a configuration file: production
+    Serve(ServeArgs),
+    /// Run only the provider sandbox, for people who use other SDKs
+    Sandbox(SandboxArgs),
+    /// Make, list and revoke the API keys of an app
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Print the OpenAPI document of /v1
+    Openapi,
+}
+
+/// `tongbao dev`.
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// Where the gateway listens [default: 127.0.0.1:9009]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Where the provider sandbox listens [default: 127.0.0.1:9010]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) sandbox_listen: Option<String>,
+    /// Folder of keys, trades and the database; what is in it survives restarts
+    #[arg(long, value_name = "DIR", default_value = ".tongbao")]
+    pub(crate) data: PathBuf,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// `tongbao demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Do not draw QR codes
+    #[arg(long)]
+    pub(crate) no_qr: bool,
+}
+
+/// `tongbao serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao sandbox`.
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArgs {
+    /// Where it listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9010")]
+    pub(crate) listen: String,
+    /// Folder that keeps the keys across starts; without it they are made afresh
+    #[arg(long, value_name = "DIR")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Folder that keeps trades and notifications across starts
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// `tongbao keys`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key; it is shown this once
+    Create(CreateKeyArgs),
+    /// List the keys of an app, without the keys themselves
+    List(ListKeysArgs),
+    /// Make a key useless, within five seconds also at a running gateway
+    Revoke(RevokeKeyArgs),
+}
+
+/// `tongbao keys create`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateKeyArgs {
+    /// The app, as the configuration names it
+    #[arg(long)]
+    pub(crate) app: String,
+    /// Test keys reach sandbox accounts only, live keys the provider only
+    #[arg(long, value_enum)]
+    pub(crate) mode: KeyMode,
+    /// Your own words, shown in the list
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) description: Option<String>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao keys list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListKeysArgs {
+    /// The app, as the configuration names it
+    #[arg(long)]
+    pub(crate) app: String,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao keys revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeKeyArgs {
+    /// The key's id, key_…, as the list shows it
+    pub(crate) key: String,
+    /// The app, as the configuration names it
+    #[arg(long)]
+    pub(crate) app: String,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub(crate) struct Configuration {
+    /// The configuration file [default: tongbao.toml]
+    #[arg(long, value_name = "FILE", env = "TONGBAO_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+}
+
+/// Keys over those of the file.
+#[derive(Debug, Args)]
+pub(crate) struct Settings {
+    /// Override one configuration key, such as polling.delay=1s; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// Whether money is real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyMode {
+    /// sk_test_…
+    Test,
+    /// sk_live_…
+    Live,
+}
+
+impl From<KeyMode> for tongbao_types::Mode {
+    fn from(mode: KeyMode) -> tongbao_types::Mode {
+        match mode {
+            KeyMode::Test => tongbao_types::Mode::Test,
+            KeyMode::Live => tongbao_types::Mode::Live,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_told_apart_with_exit_code_two() {
+        for wrong in [&["tongbao", "dve"][..], &["tongbao", "keys", "create"], &["tongbao"]] {
+            let error = Cli::try_parse_from(wrong).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{wrong:?}");
+        }
+    }
+}

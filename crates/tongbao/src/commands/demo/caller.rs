@@ -1,0 +1,51 @@
+//! Calls over HTTP with JSON in and out, as any client of the gateway or the sandbox makes them.
+
+use crate::wire::HttpWire;
+use anyhow::{Context, bail};
+use serde_json::Value;
+use tongbao_engine::{Egress, Outgoing, Reach, Wire};
+use tongbao_types::{HttpRequest, Method, Span};
+
+/// Speaks to one server.
+pub(super) struct Caller {
+    wire: HttpWire,
+    base: String,
+    authorization: Option<String>,
+}
+
+impl Caller {
+    /// `key` is an API key, if the server asks for one.
+    pub(super) fn new(base: &str, key: Option<&String>) -> Caller {
+        let authorization = key.map(|key| format!("Bearer {key}"));
+        Caller { wire: HttpWire::new(Egress::default()), base: base.to_owned(), authorization }
+    }
+
+    /// Reads. Anything but a 2xx is an error that quotes the answer.
+    pub(super) async fn get(&self, target: &str) -> anyhow::Result<Value> {
+        self.call(Method::Get, target, Vec::new()).await
+    }
+
+    /// Sends JSON. Anything but a 2xx is an error that quotes the answer.
+    pub(super) async fn post(&self, target: &str, body: &Value) -> anyhow::Result<Value> {
+        self.call(Method::Post, target, body.to_string().into_bytes()).await
+    }
+
+    async fn call(&self, method: Method, target: &str, body: Vec<u8>) -> anyhow::Result<Value> {
+        let asked = format!("{} {}{target}", method.as_str(), self.base);
+        let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
+        headers.extend(self.authorization.iter().map(|a| ("Authorization".to_owned(), a.clone())));
+        let outgoing = Outgoing {
+            base: self.base.clone(),
+            request: HttpRequest { method, target: target.to_owned(), headers, body: body.into() },
+            timeout: Span::from_seconds(15),
+            answer_max: 16 * 1024 * 1024,
+            reach: Reach::Provider,
+        };
+        let answer = self.wire.send(outgoing).await.with_context(|| asked.clone())?;
+        if !(200..300).contains(&answer.status) {
+            let text = String::from_utf8_lossy(&answer.body);
+            bail!("{asked} was answered with {}: {text}", answer.status);
+        }
+        serde_json::from_slice(&answer.body).with_context(|| format!("{asked}: not JSON"))
+    }
+}

@@ -1,0 +1,139 @@
+//! From a configuration to an engine: the database is opened, accounts become adapters, the ports
+//! get their real implementations. Nothing runs yet; that is `running.rs`.
+
+use crate::config::{AccountConfig, Config, default_name};
+use crate::host::OsDice;
+use crate::wire::HttpWire;
+use anyhow::Context;
+use std::collections::HashSet;
+use std::sync::Arc;
+use tongbao_channels::{AccountSetup, AlipayKeys, Keys, WechatV2Keys, WechatV3Keys, adapter};
+use tongbao_engine::{Account, Clock, Engine, Ports, Setup};
+use tongbao_sandbox::Credentials;
+use tongbao_types::{AccountName, AppName, Mode, Provider, Secret, Span};
+
+/// Whether other processes may use the database at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    /// This process serves; another one that serves from the same file is refused.
+    Alone,
+    /// A short command, perhaps beside a process that serves.
+    Beside,
+}
+
+/// How long a provider may take to answer one call.
+const CALL_TIMEOUT: Span = Span::from_seconds(10);
+
+/// Opens the database and joins everything. `public_url` is how the gateway is reached.
+pub(crate) async fn engine(
+    config: &Config,
+    public_url: &str,
+    clock: Arc<dyn Clock>,
+    ownership: Ownership,
+) -> anyhow::Result<Engine> {
+    let accounts = accounts(config, public_url)?;
+    let options = tongbao_store::Options {
+        batch_max: config.database.batch_max,
+        exclusive: ownership == Ownership::Alone,
+        ..tongbao_store::Options::default()
+    };
+    let store = tongbao_store::open(config.database.url.expose(), options).await;
+    let store = store.context("the database cannot be opened")?;
+    let ports = Ports {
+        store: Arc::new(store),
+        wire: Arc::new(HttpWire::new(config.egress.clone())),
+        clock,
+        dice: Arc::new(OsDice),
+    };
+    let setup = Setup {
+        apps: config.apps.iter().map(|app| app.name.clone()).collect(),
+        accounts,
+        polling: config.polling,
+        public_url: public_url.to_owned(),
+        egress: config.egress.clone(),
+        call_timeout: CALL_TIMEOUT,
+    };
+    Engine::new(ports, setup).map_err(anyhow::Error::msg)
+}
+
+/// Gives every app test accounts at the sandbox, after those that it has.
+pub(crate) fn add_sandbox_accounts(config: &mut Config, credentials: &Credentials, base: &str) {
+    let taken = config.apps.iter().flat_map(|app| &app.accounts);
+    let mut taken: HashSet<AccountName> = taken.map(|account| account.name.clone()).collect();
+    for app in &mut config.apps {
+        for (provider, api, keys) in sandbox_keys(credentials) {
+            let name = free_name(&app.name, provider, api, &taken);
+            taken.insert(name.clone());
+            let endpoint = Some(base.to_owned());
+            app.accounts.push(AccountConfig { name, mode: Mode::Test, endpoint, keys });
+        }
+    }
+}
+
+fn free_name(
+    app: &AppName,
+    provider: Provider,
+    api: &str,
+    taken: &HashSet<AccountName>,
+) -> AccountName {
+    let name = default_name(app, provider, api);
+    if !taken.contains(&name) {
+        return name;
+    }
+    let name = format!("{name}_sandbox");
+    AccountName::new(name).expect("a name of an app, a provider, an api and a word is short")
+}
+
+fn sandbox_keys(credentials: &Credentials) -> [(Provider, &'static str, Keys); 3] {
+    let Credentials { wechat, alipay } = credentials;
+    let v3 = WechatV3Keys {
+        app_id: wechat.app_id.clone(),
+        mch_id: wechat.mch_id.clone(),
+        api_v3_key: Secret::new(wechat.api_v3_key.clone()),
+        merchant_serial: wechat.merchant_serial.clone(),
+        merchant_private_key: Secret::new(wechat.merchant_private_key.clone()),
+        platform_certificates: vec![wechat.platform_certificate.clone()],
+        public_key_id: Some(wechat.platform_public_key_id.clone()),
+        public_key: Some(wechat.platform_public_key.clone()),
+    };
+    let v2 = WechatV2Keys {
+        app_id: wechat.app_id.clone(),
+        mch_id: wechat.mch_id.clone(),
+        api_key: Secret::new(wechat.api_key.clone()),
+        sign_type: "MD5".to_owned(),
+        sub_app_id: None,
+        sub_mch_id: None,
+    };
+    let open = AlipayKeys {
+        app_id: alipay.app_id.clone(),
+        seller_id: Some(alipay.seller_id.clone()),
+        app_private_key: Secret::new(alipay.app_private_key.clone()),
+        alipay_public_key: Some(alipay.alipay_public_key.clone()),
+        app_cert: None,
+        alipay_cert: None,
+        alipay_root_cert: None,
+    };
+    [
+        (Provider::Wechat, "v3", Keys::WechatV3(v3)),
+        (Provider::Wechat, "v2", Keys::WechatV2(v2)),
+        (Provider::Alipay, "open", Keys::AlipayOpen(open)),
+    ]
+}
+
+fn accounts(config: &Config, public_url: &str) -> anyhow::Result<Vec<Account>> {
+    let mut all = Vec::new();
+    for app in &config.apps {
+        for account in &app.accounts {
+            let setup = AccountSetup {
+                name: account.name.clone(),
+                keys: account.keys.clone(),
+                endpoint: account.endpoint.clone(),
+                public_url: public_url.to_owned(),
+            };
+            let adapter = adapter(setup)
+                .with_context(|| format!("app {}, account {}", app.name, account.name))?;
+            all.push(Account { app: app.name.clone(), mode: account.mode, adapter });
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,19 @@
+//! The whole program from outside: the real binary, real sockets, the real sandbox; nothing is
+//! faked and nothing inside is looked at, but the database at the very end.
+//!
+//! Each test starts a world of its own ([`world::World`]): `tongbao dev` on free ports over a
+//! fresh folder. Where time matters the sandbox's clock is moved.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod charges;
+mod commands;
+mod configuration;
+mod dev;
+mod merchant;
+mod notices;
+mod polling;
+mod recovery;
+mod scopes;
+mod webhooks;
+mod world;

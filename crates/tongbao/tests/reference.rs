@@ -1,0 +1,325 @@
+//! The pages of `docs/reference`, rendered from the code and compared with the committed files, so
+//! that they cannot fall behind; and the example configuration, which the program must take.
+//!
+//! After a change that they show, write the pages anew with
+//! `TONGBAO_UPDATE=1 cargo test -p tongbao --test reference`. The prose around the tables is here
+//! too. Guides are written by hand, and the routes of `/v1` stand in the OpenAPI document.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use schema::{Key, Kind, ROOT};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tongbao_core::EventKind;
+use tongbao_types::Code;
+
+#[path = "../src/config/schema.rs"]
+#[expect(dead_code, reason = "the binary looks keys up; the page only lists them")]
+mod schema;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tongbao");
+
+#[test]
+fn the_page_of_errors_lists_every_code() {
+    check("errors.md", &errors());
+}
+
+#[test]
+fn the_page_of_events_lists_every_event() {
+    check("events.md", &events());
+}
+
+#[test]
+fn the_page_of_the_configuration_lists_every_key() {
+    check("configuration.md", &configuration());
+}
+
+#[test]
+fn the_page_of_commands_shows_the_help_of_every_command() {
+    check("commands.md", &commands());
+}
+
+#[test]
+fn the_example_configuration_is_taken_as_it_is_and_with_all_that_is_off_in_it() {
+    let text = std::fs::read_to_string(root().join("tongbao.example.toml")).unwrap();
+    let on: String = text.lines().map(|line| format!("{}\n", switched_on(line))).collect();
+    // Two sources for one key are refused, and rightly.
+    let on = on.replace("url_file = \"database_url.txt\"\n", "");
+    assert!(on.contains("\n[sandbox]\n") && on.contains("\ntrusted_proxies = "));
+    for text in [text, on] {
+        let output = list_keys(&text);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{error}\n{text}");
+    }
+    let wrong = list_keys("[server]\nlisen = \"127.0.0.1:1\"\n");
+    assert!(!wrong.status.success(), "a wrong key would not be noticed here");
+}
+
+/// Compares a page with the committed one, or writes it if that is asked for.
+fn check(name: &str, rendered: &str) {
+    let path = root().join("docs/reference").join(name);
+    if std::env::var_os("TONGBAO_UPDATE").is_some() {
+        std::fs::write(&path, rendered).unwrap();
+        return;
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == rendered,
+        "docs/reference/{name} is not what the code says now; write it anew with \
+         `TONGBAO_UPDATE=1 cargo test -p tongbao --test reference` and read the difference"
+    );
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A page; each paragraph and table is set off by an empty line.
+fn page(title: &str, parts: &[String]) -> String {
+    let note =
+        "<!-- Generated from the code by crates/tongbao/tests/reference.rs; change it there. -->";
+    format!("# {title}\n\n{note}\n\n{}\n", parts.join("\n\n"))
+}
+
+fn table(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |", cells.join(" | ").replace('<', "&lt;"));
+    let heading: Vec<String> = heading.iter().map(|cell| (*cell).to_owned()).collect();
+    let rule = vec!["---".to_owned(); heading.len()];
+    let lines = [line(&heading), line(&rule)].into_iter();
+    lines.chain(rows.into_iter().map(|row| line(&row))).collect::<Vec<_>>().join("\n")
+}
+
+// Errors.
+
+/// Where a code is seen.
+#[derive(PartialEq, Eq)]
+enum Place {
+    /// In the reply to a request.
+    Reply,
+    /// At a charge, about a notification that was not believed.
+    Notice,
+    /// At a charge that is paid all the same.
+    Charge,
+}
+
+/// A new code does not compile until it is placed.
+fn place(code: Code) -> Place {
+    match code {
+        Code::AccountMismatch
+        | Code::AmountMismatch
+        | Code::CurrencyMismatch
+        | Code::NoticeMalformed
+        | Code::NoticeStale
+        | Code::NoticeUndecryptable
+        | Code::SignatureDowngraded
+        | Code::SignatureKeyUnknown
+        | Code::SignatureMismatch
+        | Code::SignatureMissing
+        | Code::TradeNoMismatch => Place::Notice,
+        Code::PaidLate | Code::PaidTwice => Place::Charge,
+        Code::AccountMissing
+        | Code::AmountTooLarge
+        | Code::AmountTooSmall
+        | Code::AuthenticationRequired
+        | Code::BodyTooLarge
+        | Code::ChannelUnavailable
+        | Code::ChargeNotPending
+        | Code::Conflict
+        | Code::IdempotencyKeyBusy
+        | Code::IdempotencyKeyReused
+        | Code::Internal
+        | Code::InvalidJson
+        | Code::InvalidKey
+        | Code::InvalidParameter
+        | Code::MethodNotAllowed
+        | Code::MissingParameter
+        | Code::NotFound
+        | Code::OrderNoInUse
+        | Code::ProviderRefused
+        | Code::ProviderUnknown
+        | Code::RateLimited
+        | Code::Unavailable
+        | Code::UnknownParameter
+        | Code::UnsupportedMediaType
+        | Code::UrlForbidden => Place::Reply,
+    }
+}
+
+fn errors() -> String {
+    let codes = |wanted: Place| Code::ALL.iter().filter(move |code| place(**code) == wanted);
+    let name = |code: &Code| format!("`{code}`");
+    let replies = codes(Place::Reply).map(|code| {
+        let status = tongbao_api::problem::status(*code).as_u16();
+        vec![name(code), status.to_string(), code.meaning().to_owned()]
+    });
+    let plain = |wanted| {
+        let rows = codes(wanted).map(|code| vec![name(code), code.meaning().to_owned()]);
+        table(&["code", "meaning"], rows)
+    };
+    page(
+        "Errors",
+        &[
+            "Branch on `code`: codes are stable, and new ones may be added. `detail` is for people \
+             and may change. `param` names what is wrong, `request_id` finds the request in the \
+             log, and `provider` has the provider's own code and words if it was the provider that \
+             said no."
+                .to_owned(),
+            "## Replies".to_owned(),
+            "A reply with a status of 400 or more is a problem (RFC 9457, \
+             `application/problem+json`) with one of these codes. With `Retry-After` it can be \
+             sent again unchanged, after so many seconds."
+                .to_owned(),
+            table(&["code", "status", "meaning"], replies),
+            "## Notifications that were not believed".to_owned(),
+            "Such a notification changed nothing. If it named one of your orders, its reason \
+             stands in `refused_notices` of the charge; otherwise in the log."
+                .to_owned(),
+            plain(Place::Notice),
+            "## Payments that need a person".to_owned(),
+            "The charge is `succeeded`, and its `failure` has one of these codes. tongbao does not \
+             refund yet: money that you do not deliver for must be given back on the provider's \
+             own platform."
+                .to_owned(),
+            plain(Place::Charge),
+        ],
+    )
+}
+
+// Events.
+
+fn events() -> String {
+    let rows = EventKind::ALL.iter().map(|kind| {
+        let all = if kind.only_if_named() { "no" } else { "yes" };
+        vec![format!("`{kind}`"), kind.meaning().to_owned(), all.to_owned()]
+    });
+    page(
+        "Events",
+        &[
+            "An event says that something happened to a charge. It is written in the same \
+             transaction as what it tells of, is kept, and never changes. `sequence` counts the \
+             events of one charge from 1 without gaps; webhooks may come in another order, or more \
+             than once with the same `id`. `data.object` is the charge as it was \
+             then; read the charge to know how it is now."
+                .to_owned(),
+            table(&["type", "meaning", "sent for `*`"], rows),
+            "A webhook endpoint names the events that it wants: types, beginnings such as \
+             `charge.*`, or `*`, which is everything but `poll.*`. Read all of them with \
+             `GET /v1/events`."
+                .to_owned(),
+        ],
+    )
+}
+
+// The configuration.
+
+fn configuration() -> String {
+    let mut parts = vec![
+        "`tongbao serve` and `tongbao keys` read `tongbao.toml`, or the file that `--config` or \
+         `TONGBAO_CONFIG` names. Over the file go environment variables, and over those `--set`. \
+         An unknown key is an error that names the nearest known one. \
+         [tongbao.example.toml](../../tongbao.example.toml) is a file to start from."
+            .to_owned(),
+        "- In the environment: the key's path in upper case after `TONGBAO_`, its parts joined by \
+         two underscores. `server.listen` is `TONGBAO_SERVER__LISTEN`; the `mch_id` of the first \
+         account of the first app is `TONGBAO_APPS__0__ACCOUNTS__0__MCH_ID`.\n\
+         - On the command line: `--set server.listen=0.0.0.0:9009`, `--set apps.0.name=shop`.\n\
+         - Where the table says «or file», the key with `_file` after it names a file with the \
+         value; relative names start at the folder of the configuration file. Line ends at the \
+         file's end do not count.\n\
+         - Lengths of time are a whole number and `ms`, `s`, `m`, `h` or `d`. Lists outside a file \
+         are separated by commas."
+            .to_owned(),
+    ];
+    describe(ROOT, "", &mut parts);
+    page("Configuration", &parts)
+}
+
+fn describe(keys: &'static [Key], inside: &str, parts: &mut Vec<String>) {
+    for key in keys {
+        let name = format!("{inside}{}", key.name);
+        let (inner, title) = match key.kind {
+            Kind::Table(inner) => (inner, format!("## `[{name}]`")),
+            Kind::Tables(inner) => (inner, format!("## `[[{name}]]`")),
+            _ => continue,
+        };
+        parts.extend([title, key.about.to_owned()]);
+        let rows = inner.iter().filter_map(|key| {
+            Some(vec![format!("`{}`", key.name), holds(key)?.to_owned(), key.about.to_owned()])
+        });
+        parts.push(table(&["key", "holds", "meaning"], rows));
+        describe(inner, &format!("{name}."), parts);
+    }
+}
+
+/// What a key holds; nothing for a table, which has a heading of its own.
+fn holds(key: &Key) -> Option<&'static str> {
+    match key.kind {
+        Kind::Text => Some("text"),
+        Kind::TextOrFile => Some("text, or file"),
+        Kind::Secret => Some("secret text, or file"),
+        Kind::Number => Some("whole number"),
+        Kind::Flag => Some("true or false"),
+        Kind::Texts => Some("list of texts"),
+        Kind::Table(_) | Kind::Tables(_) => None,
+    }
+}
+
+// Commands.
+
+fn commands() -> String {
+    let mut parts =
+        vec!["Exit codes: 0 done, 1 failed, 2 wrong usage. Errors go to stderr.".to_owned()];
+    show_help(&[], &mut parts);
+    page("Commands", &parts)
+}
+
+/// The help of a command, then of those below it.
+fn show_help(path: &[String], parts: &mut Vec<String>) {
+    let text = help(path);
+    let title = [&["tongbao".to_owned()], path].concat().join(" ");
+    parts.extend([format!("## {title}"), format!("```text\n{text}\n```")]);
+    let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let below = below.take_while(|line| line.starts_with("  "));
+    let names: Vec<String> =
+        below.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect();
+    for name in names.into_iter().filter(|name| name != "help") {
+        show_help(&[path, &[name]].concat(), parts);
+    }
+}
+
+fn help(path: &[String]) -> String {
+    let output = Command::new(BINARY).args(path).arg("--help").env_clear().output().unwrap();
+    assert!(output.status.success(), "{path:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+    lines.join("\n").trim_end().to_owned()
+}
+
+// The example.
+
+/// A line that begins with # and no blank is a setting that is off.
+fn switched_on(line: &str) -> &str {
+    match line.strip_prefix('#') {
+        Some(setting) if !setting.is_empty() && !setting.starts_with(' ') => setting,
+        _ => line,
+    }
+}
+
+/// Runs a command that reads the whole configuration but opens no account, since the credentials
+/// that the example names are not there; files by those names are.
+fn list_keys(configuration: &str) -> Output {
+    let number = configuration.len();
+    let folder = format!("{}/example-{}-{number}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let folder = PathBuf::from(folder);
+    std::fs::create_dir_all(folder.join("secrets")).unwrap();
+    for line in configuration.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((_, file)) = line.split_once("_file = ") {
+            std::fs::write(folder.join(file.trim_matches('"')), "anything").unwrap();
+        }
+    }
+    std::fs::write(folder.join("tongbao.toml"), configuration).unwrap();
+    let arguments = ["keys", "list", "--app", "shop"];
+    let output = Command::new(BINARY).args(arguments).current_dir(&folder).env_clear().output();
+    std::fs::remove_dir_all(&folder).unwrap();
+    output.unwrap()
+}
