@@ -29,14 +29,7 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<String>, Error> {
 
 /// The key with what tells this request from another one.
 pub(crate) fn request(key: String, parts: &Parts, body: &[u8]) -> IdempotentRequest {
-    let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in [parts.method.as_str(), parts.uri.path()] {
-        digest.update(part.as_bytes());
-        digest.update(b"\n");
-    }
-    digest.update(body);
-    let fingerprint = digest.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect();
-    IdempotentRequest { key, fingerprint }
+    IdempotentRequest::new(key, parts.method.as_str(), parts.uri.path(), body)
 }
 
 /// The reply as HTTP; a kept one says so.

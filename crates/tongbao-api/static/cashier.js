@@ -16,7 +16,8 @@
     const two = (n) => String(n).padStart(2, "0");
     const hours = Math.floor(seconds / 3600);
     const minutes = Math.floor(seconds / 60) % 60;
-    return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+    const rest = two(seconds % 60);
+    return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
   };
   const tick = () => {
     const left = document.getElementById("left");
@@ -35,7 +36,8 @@
     if (refreshing) return;
     refreshing = true;
     try {
-      const reply = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      const headers = { Accept: "text/html" };
+      const reply = await fetch(location.href, { headers, cache: "no-store" });
       if (!reply.ok) return;
       const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
       const next = fresh.getElementById("cashier");
@@ -83,6 +85,8 @@
   setDeadline(Number(document.getElementById("left").dataset.seconds));
   const ticking = setInterval(tick, 500);
   // Coming back from the provider's app, or from the cache, the page may be old.
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && "open" in card().dataset) refresh(); });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && "open" in card().dataset) refresh();
+  });
   listen();
 })();

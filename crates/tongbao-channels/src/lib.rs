@@ -21,6 +21,9 @@ use tongbao_types::{
     Timestamp,
 };
 
+/// The channels that this version has adapters for.
+pub const SERVED: &[Channel] = &[Channel::WechatNative, Channel::AlipayPage, Channel::AlipayQr];
+
 /// One channel account: knows its credentials, parsed once, and its provider's protocol.
 pub trait Adapter: Send + Sync + 'static {
     /// The account's name; part of its notification address.

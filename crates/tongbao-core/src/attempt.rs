@@ -129,28 +129,28 @@ pub fn begin_attempt(
 /// Concludes from an observation about one attempt. `Ok(None)`: nothing new. An error: the
 /// observation contradicts the order and is not believed.
 pub fn observe(
-    loaded: Loaded,
+    loaded: &Loaded,
     id: AttemptId,
     observation: Observation,
     mint: &mut Mint,
 ) -> Result<Option<Changes>, Mismatch> {
-    let Some(attempt) = loaded.attempt(id).cloned() else { return Ok(None) };
+    let Some(attempt) = loaded.attempt(id) else { return Ok(None) };
     let source = observation.source;
     match observation.fact {
-        Fact::Awaiting(action) => Ok(awaiting(loaded, &attempt, action, mint)),
-        Fact::Paid(seen) => paid(loaded, &attempt, seen, source, mint),
-        Fact::Closed => Ok(closed(loaded, &attempt, mint)),
-        Fact::Absent => Ok(absent(loaded, &attempt, source, mint)),
+        Fact::Awaiting(action) => Ok(awaiting(loaded, attempt, action, mint)),
+        Fact::Paid(seen) => paid(loaded, attempt, seen, source, mint),
+        Fact::Closed => Ok(closed(loaded, attempt, mint)),
+        Fact::Absent => Ok(absent(loaded, attempt, source, mint)),
         Fact::Refused { code, message } => {
             let failure =
                 Failure { code: Code::ProviderRefused, message, provider_code: Some(code) };
-            Ok(refused(loaded, &attempt, failure, mint))
+            Ok(refused(loaded, attempt, failure, mint))
         }
     }
 }
 
 fn awaiting(
-    loaded: Loaded,
+    loaded: &Loaded,
     attempt: &Attempt,
     action: Option<Action>,
     mint: &mut Mint,
@@ -160,7 +160,7 @@ fn awaiting(
         return None;
     }
     let was_placing = attempt.state == AttemptState::Placing;
-    let mut changes = Changes::of(loaded);
+    let mut changes = Changes::of(loaded.clone());
     changes.change(attempt.id, |attempt| {
         attempt.state = AttemptState::Awaiting;
         attempt.action = action.or(attempt.action.take());
@@ -173,25 +173,22 @@ fn awaiting(
 }
 
 fn paid(
-    loaded: Loaded,
+    loaded: &Loaded,
     attempt: &Attempt,
     seen: Seen,
     source: Source,
     mint: &mut Mint,
 ) -> Result<Option<Changes>, Mismatch> {
-    check_payment(&loaded, attempt, &seen)?;
+    check_payment(loaded, attempt, &seen)?;
     if matches!(attempt.state, AttemptState::Succeeded { .. }) {
         return Ok(None);
     }
     let paid_at = seen.paid_at.unwrap_or(mint.now());
-    let mut changes = Changes::of(loaded);
-    let charge = changes.charge.id;
+    let mut changes = Changes::of(loaded.clone());
     changes.change(attempt.id, |attempt| {
         attempt.state = AttemptState::Succeeded { trade_no: seen.trade_no.clone(), paid_at };
     });
-    changes.forget(JobKind::PollAttempt(attempt.id, charge));
-    changes.forget(JobKind::CloseAttempt(attempt.id, charge));
-    changes.forget(JobKind::ExpireCharge(charge));
+    forget_jobs(&mut changes, attempt);
     if source == Source::Poll {
         changes.tell(EventKind::PollComplete, mint);
     }
@@ -204,6 +201,15 @@ fn paid(
     };
     settle(&mut changes, payment, mint);
     Ok(Some(changes))
+}
+
+/// An attempt that was closing has a job that closes it; any other can only have one that looks.
+fn forget_jobs(changes: &mut Changes, before: &Attempt) {
+    let charge = changes.charge.id;
+    changes.forget(match before.state {
+        AttemptState::Closing => JobKind::CloseAttempt(before.id, charge),
+        _ => JobKind::PollAttempt(before.id, charge),
+    });
 }
 
 /// The charge's side of a payment.
@@ -254,16 +260,14 @@ fn check_payment(loaded: &Loaded, attempt: &Attempt, seen: &Seen) -> Result<(), 
     }
 }
 
-fn closed(loaded: Loaded, attempt: &Attempt, mint: &mut Mint) -> Option<Changes> {
+fn closed(loaded: &Loaded, attempt: &Attempt, mint: &mut Mint) -> Option<Changes> {
     if !attempt.state.can_be_paid() {
         return None;
     }
     let at = mint.now();
-    let mut changes = Changes::of(loaded);
-    let charge = changes.charge.id;
+    let mut changes = Changes::of(loaded.clone());
     changes.change(attempt.id, |attempt| attempt.state = AttemptState::Closed { at });
-    changes.forget(JobKind::PollAttempt(attempt.id, charge));
-    changes.forget(JobKind::CloseAttempt(attempt.id, charge));
+    forget_jobs(&mut changes, attempt);
     finish_if_idle(&mut changes, mint);
     Some(changes)
 }
@@ -271,21 +275,20 @@ fn closed(loaded: Loaded, attempt: &Attempt, mint: &mut Mint) -> Option<Changes>
 /// The provider knows no such order. Before the payer has come that is Alipay's ordinary answer,
 /// and after an order call without an answer it proves nothing. Only an answer to a close ends the
 /// attempt; since the payer may hold the code still, one more look follows after its time is over.
-fn absent(loaded: Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -> Option<Changes> {
+fn absent(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -> Option<Changes> {
     if source != Source::Close {
         return None;
     }
     let last_look = loaded.charge.expires_at + Span::from_seconds(60);
     let mut changes = closed(loaded, attempt, mint)?;
     let job = JobKind::PollAttempt(attempt.id, changes.charge.id);
-    changes.jobs.retain(|change| *change != crate::JobChange::Drop(job));
     changes.forget(job);
     changes.promise(job, last_look.max(mint.now()), mint);
     Some(changes)
 }
 
 fn refused(
-    loaded: Loaded,
+    loaded: &Loaded,
     attempt: &Attempt,
     failure: Failure,
     mint: &mut Mint,
@@ -294,10 +297,9 @@ fn refused(
         return None;
     }
     let at = mint.now();
-    let mut changes = Changes::of(loaded);
-    let charge = changes.charge.id;
+    let mut changes = Changes::of(loaded.clone());
     changes.change(attempt.id, |attempt| attempt.state = AttemptState::Failed { at, failure });
-    changes.forget(JobKind::PollAttempt(attempt.id, charge));
+    forget_jobs(&mut changes, attempt);
     finish_if_idle(&mut changes, mint);
     Some(changes)
 }

@@ -322,6 +322,8 @@ pub fn finish_if_idle(changes: &mut Changes, mint: &mut Mint) {
         }
     };
     changes.charge.state = state;
-    changes.forget(JobKind::ExpireCharge(changes.charge.id));
+    if changes.attempts.is_empty() {
+        changes.forget(JobKind::ExpireCharge(changes.charge.id));
+    }
     changes.tell(kind, mint);
 }

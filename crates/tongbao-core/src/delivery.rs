@@ -96,7 +96,7 @@ impl Delivery {
     /// Older tries are forgotten.
     pub const TRIES_KEPT: usize = 20;
 
-    /// Tries end this long after the delivery was made.
+    /// Tries end before the waits between them sum to more than this.
     pub const GIVES_UP_AFTER: Span = Span::from_seconds(3 * 86_400);
 }
 
@@ -164,22 +164,27 @@ pub fn after_try(delivery: &mut Delivery, outcome: Try, jitter: u32, now: Timest
         delivery.state = DeliveryState::Succeeded { at: now };
         return Retry::No;
     }
-    let next_at = now + wait_before_retry(delivery.n_tries, jitter);
-    if next_at > delivery.created_at + Delivery::GIVES_UP_AFTER {
+    let waited = (1..=delivery.n_tries).fold(Span::ZERO, |sum, tries| sum + longest_wait(tries));
+    if waited > Delivery::GIVES_UP_AFTER {
         delivery.state = DeliveryState::Failed { at: now };
         return Retry::No;
     }
+    let next_at = now + wait_before_retry(delivery.n_tries, jitter);
     delivery.state = DeliveryState::Pending { next_at };
     Retry::At(next_at)
 }
 
-/// 5 s, 10 s, 20 s … at most 4 h, each up to a quarter longer, so that a receiver that comes back
-/// is not met by everybody at once.
-fn wait_before_retry(tries: u32, jitter: u32) -> Span {
+/// 5 s, 10 s, 20 s … at most 4 h. Only these are summed up, so that a gateway that stood still for
+/// a day has not used up the receiver's three.
+fn longest_wait(tries: u32) -> Span {
     let first = Span::from_seconds(5);
-    let base = crate::job::backoff(first, Span::from_seconds(4 * 3600), tries.saturating_sub(1));
-    let quarter = base.as_micros() / 4;
-    base + Span::from_micros(quarter / 1000 * i64::from(jitter.min(999)))
+    crate::job::backoff(first, Span::from_seconds(4 * 3600), tries.saturating_sub(1))
+}
+
+/// Up to a quarter less, so that a receiver that comes back is not met by everybody at once.
+fn wait_before_retry(tries: u32, jitter: u32) -> Span {
+    let longest = longest_wait(tries).as_micros();
+    Span::from_micros(longest - longest / 4000 * i64::from(jitter.min(999)))
 }
 
 #[cfg(test)]
@@ -254,6 +259,18 @@ mod tests {
     }
 
     #[test]
+    fn without_jitter_retries_fill_three_days_and_begin_anew_with_the_count() {
+        let mut delivery = delivery();
+        let mut now = Timestamp::from_seconds(0);
+        while let Retry::At(next) = after_try(&mut delivery, answered(None, now), 0, now) {
+            now = next;
+        }
+        assert!(now.as_seconds() > 3 * 86_400 - 4 * 3600 && now.as_seconds() <= 3 * 86_400);
+        delivery.n_tries = 0;
+        assert_ne!(after_try(&mut delivery, answered(None, now), 0, now), Retry::No);
+    }
+
+    #[test]
     fn retries_grow_with_jitter_and_end_after_three_days() {
         let mut delivery = delivery();
         let mut now = Timestamp::from_seconds(0);
@@ -262,8 +279,8 @@ mod tests {
             waits.push(next.since(now).as_seconds());
             now = next;
         }
-        assert_eq!(waits[..4], [6, 12, 24, 49], "a quarter longer at most");
-        assert!(waits.iter().all(|wait| *wait <= 5 * 3600));
+        assert_eq!(waits[..4], [3, 7, 15, 30], "a quarter less at most");
+        assert!(waits.iter().all(|wait| *wait <= 4 * 3600));
         assert!(now.as_seconds() > 2 * 86_400 && now.as_seconds() <= 3 * 86_400);
         assert_eq!(delivery.state, DeliveryState::Failed { at: now });
         assert_eq!(delivery.tries.len(), Delivery::TRIES_KEPT);

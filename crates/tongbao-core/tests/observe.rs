@@ -117,7 +117,7 @@ impl World {
             fact,
         };
         let mut mint = self.mint();
-        match observe(self.loaded.clone(), attempt.id, observation, &mut mint) {
+        match observe(&self.loaded, attempt.id, observation, &mut mint) {
             Err(mismatch) => Err(mismatch.code),
             Ok(None) => Ok(false),
             Ok(Some(changes)) => {

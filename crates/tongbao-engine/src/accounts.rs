@@ -69,6 +69,10 @@ impl Accounts {
         let serves = |entry: &&Arc<Entry>| entry.adapter.channels().contains(&channel);
         let mut own = self.list.iter().filter(|entry| entry.scope == *scope);
         let Scope { app, mode } = scope;
+        if !tongbao_channels::SERVED.contains(&channel) {
+            let message = format!("This version of tongbao does not serve {channel} yet.");
+            return Err(Error::new(Code::ChannelUnavailable, message).param("channel"));
+        }
         match name {
             None => own.find(serves).cloned().ok_or_else(|| {
                 let message = format!("The app {app} has no {mode} account that serves {channel}.");

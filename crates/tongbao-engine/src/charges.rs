@@ -2,7 +2,7 @@
 
 use crate::accounts::Entry;
 use crate::attempts::Learnt;
-use crate::idempotency::{failure, reply};
+use crate::idempotency::{failure, keep_open, reply};
 use crate::writes::{Beside, Keeping};
 use crate::{
     CashierView, ChargeFilter, ChargeView, Commit, CommitError, Engine, Error, IdempotentRequest,
@@ -209,7 +209,7 @@ impl Engine {
         }
     }
 
-    /// Answers with the charge as it stands, when nothing was learnt, and keeps that reply.
+    /// Answers with the charge as it stands, when nothing was learnt.
     async fn answer_as_it_stands(
         &self,
         charge: ChargeId,
@@ -222,7 +222,7 @@ impl Engine {
         };
         let reply = charge_reply(&loaded, self.public_url(), render);
         if let Some(Keeping { scope, key, .. }) = keep {
-            let step = crate::idempotency::keep(scope, key, &reply);
+            let step = keep_open(scope, key);
             let commit = Commit { idempotency: Some(step), ..Commit::default() };
             if let Err(error) = self.store().commit(commit).await {
                 tracing::warn!(%error, "a reply could not be kept for its Idempotency-Key");
@@ -376,7 +376,7 @@ fn not_pending(loaded: &Loaded) -> Error {
 
 /// The reply to a create: the charge, or the provider's no.
 pub(crate) fn charge_reply(loaded: &Loaded, public_url: &str, render: Render) -> Reply {
-    reply(render, 201, &outcome(loaded, public_url))
+    reply(render, &outcome(loaded, public_url))
 }
 
 fn outcome(loaded: &Loaded, public_url: &str) -> Result<String, Error> {

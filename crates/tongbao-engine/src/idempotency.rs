@@ -9,6 +9,7 @@ use crate::error::busy;
 use crate::{Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, views};
 use serde::Serialize;
 use tongbao_core::Scope;
+use tongbao_crypt::digest;
 use tongbao_types::{Code, Span};
 
 /// A request that bears an `Idempotency-Key`.
@@ -18,6 +19,14 @@ pub struct IdempotentRequest {
     pub key: String,
     /// SHA-256 of method, path and body, in hex.
     pub fingerprint: String,
+}
+
+impl IdempotentRequest {
+    /// A key with what tells this request from another one.
+    pub fn new(key: String, method: &str, path: &str, body: &[u8]) -> IdempotentRequest {
+        let all = [method.as_bytes(), path.as_bytes(), body].join(&b'\n');
+        IdempotentRequest { key, fingerprint: digest::sha256_hex(&all) }
+    }
 }
 
 /// Gives status and body of a reply: for an object's JSON or for an error.
@@ -40,23 +49,22 @@ pub struct Reply {
 const ABANDONED_AFTER: Span = Span::from_seconds(60);
 
 impl Engine {
-    /// Runs work that may bear an `Idempotency-Key`. `status` is that of success.
+    /// Runs work that may bear an `Idempotency-Key`.
     pub async fn idempotently<T: Serialize>(
         &self,
         scope: &Scope,
         idempotent: Option<IdempotentRequest>,
         render: Render,
-        status: u16,
         work: impl Future<Output = Result<T, Error>> + Send,
     ) -> Reply {
         let Some(request) = idempotent else {
-            return reply(render, status, &work.await.map(|done| views::to_json(&done)));
+            return reply(render, &work.await.map(|done| views::to_json(&done)));
         };
         if let Some(kept) = self.begin(scope, &request, render).await {
             return kept;
         }
         let done = work.await.map(|done| views::to_json(&done));
-        let reply = reply(render, status, &done);
+        let reply = reply(render, &done);
         let step = match &done {
             Err(error) if !is_worth_keeping(error) => forget(scope, &request.key),
             _ => keep(scope, &request.key, &reply),
@@ -120,8 +128,15 @@ impl Engine {
                            for each request, and the same key only to repeat one.";
             return Err(Error::new(Code::IdempotencyKeyReused, message));
         }
-        if let Some((status, body)) = row.reply {
-            return Ok(Some(Reply { status, body, replayed: true, retry_after: None }));
+        match (row.reply, row.charge) {
+            (Some((_, body)), Some(charge)) if body.is_empty() => {
+                let charge = charge_reply(&self.load(charge).await?, self.public_url(), render);
+                return Ok(Some(Reply { replayed: true, ..charge }));
+            }
+            (Some((status, body)), _) => {
+                return Ok(Some(Reply { status, body, replayed: true, retry_after: None }));
+            }
+            (None, _) => {}
         }
         let abandoned = self.clock().now() > row.created_at + ABANDONED_AFTER;
         match row.charge {
@@ -161,15 +176,21 @@ pub(crate) fn keep(scope: &Scope, key: &str, reply: &Reply) -> IdempotencyStep {
     IdempotencyStep::Done { scope, key, status: reply.status, body: reply.body.clone() }
 }
 
+/// The request is answered, but what its order became was not known yet: whoever repeats it gets
+/// the charge as it stands then.
+pub(crate) fn keep_open(scope: &Scope, key: &str) -> IdempotencyStep {
+    let (scope, key) = (scope.clone(), key.to_owned());
+    IdempotencyStep::Done { scope, key, status: 201, body: String::new() }
+}
+
 pub(crate) fn forget(scope: &Scope, key: &str) -> IdempotencyStep {
     IdempotencyStep::Forget { scope: scope.clone(), key: key.to_owned() }
 }
 
-/// `status` counts for success; errors have their own.
-pub(crate) fn reply(render: Render, status: u16, done: &Result<String, Error>) -> Reply {
+pub(crate) fn reply(render: Render, done: &Result<String, Error>) -> Reply {
     match done {
         Ok(json) => {
-            let (_, body) = render(Ok(json));
+            let (status, body) = render(Ok(json));
             Reply { status, body, replayed: false, retry_after: None }
         }
         Err(error) => failure(render, error),

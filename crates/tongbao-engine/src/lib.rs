@@ -16,6 +16,7 @@ mod jobs;
 mod keys;
 mod notifications;
 mod ports;
+mod recent;
 mod views;
 mod watch;
 mod webhooks;
@@ -38,6 +39,7 @@ pub use webhooks::{EndpointPatch, NewEndpoint};
 use accounts::Accounts;
 use jobs::Runner;
 use keys::KeyCache;
+use recent::Recent;
 use std::sync::Arc;
 use tongbao_core::Polling;
 use tongbao_types::{AppName, Mint, Span};
@@ -85,6 +87,7 @@ struct Inner {
     call_timeout: Span,
     keys: KeyCache,
     endpoints: webhooks::EndpointCache,
+    recent: Recent,
     watchers: Watchers,
     runner: Runner,
 }
@@ -102,6 +105,7 @@ impl Engine {
             call_timeout: setup.call_timeout,
             keys: KeyCache::default(),
             endpoints: webhooks::EndpointCache::default(),
+            recent: Recent::default(),
             watchers: Watchers::default(),
             runner: Runner::default(),
         })))
@@ -155,6 +159,10 @@ impl Engine {
 
     pub(crate) fn endpoint_cache(&self) -> &webhooks::EndpointCache {
         &self.0.endpoints
+    }
+
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.0.recent
     }
 
     pub(crate) fn watchers(&self) -> &Watchers {

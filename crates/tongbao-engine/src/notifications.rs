@@ -7,9 +7,13 @@ use crate::accounts::Entry;
 use crate::writes::{Beside, Observed};
 use crate::{Commit, Engine, Error};
 use std::sync::Arc;
+use std::time::Duration;
 use tongbao_channels::{Acknowledgement, Notice, NoticeRefusal};
 use tongbao_core::{Fact, Loaded, Observation, RefusedNotice, Source};
 use tongbao_types::{AccountName, ChargeId, Code, HttpRequest, HttpResponse, OutTradeNo, Provider};
+
+/// A browser waits so long for a look; the page that it goes to shows the result by itself.
+const BROWSER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why a notice has no effect.
 enum Rejected {
@@ -50,7 +54,10 @@ impl Engine {
             Err(refusal) => return Err(self.refuse(entry, refusal).await),
         };
         let name = entry.adapter.name();
-        let loaded = self.store().charge_by_out_trade_no(name, &number).await;
+        let loaded = match self.recent().take(name, &number) {
+            Some(loaded) => Ok(Some(loaded)),
+            None => self.store().charge_by_out_trade_no(name, &number).await,
+        };
         let Some(loaded) = loaded.map_err(|error| unavailable(&error.into()))? else {
             let reason = format!("the account {name} has no order {number}");
             let claims = None;
@@ -145,8 +152,13 @@ impl Engine {
         let id = loaded.charge.id;
         if loaded.charge.state.is_pending() {
             let scope = loaded.charge.scope.clone();
-            if let Err(error) = self.sync_charge(&scope, id).await {
-                tracing::warn!(charge.id = %id, %error, "the look after a return failed");
+            let look = self.sync_charge(&scope, id);
+            match tokio::time::timeout(BROWSER_PATIENCE, look).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(charge.id = %id, %error, "the look after a return failed");
+                }
+                Err(_) => tracing::warn!(charge.id = %id, "the look after a return took too long"),
             }
         }
         Some(id)

@@ -431,7 +431,10 @@ pub(crate) fn cashier(loaded: &Loaded, now: Timestamp) -> CashierView {
 
 /// The JSON of a view.
 pub(crate) fn to_json<T: Serialize>(view: &T) -> String {
-    serde_json::to_string(view).expect("views have string keys and no failing parts")
+    // Most objects are somewhat larger than a kilobyte; growing towards that costs more than room.
+    let mut json = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut json, view).expect("views have string keys and no failing parts");
+    String::from_utf8(json).expect("JSON is UTF-8")
 }
 
 impl From<&ProviderError> for FailureView {

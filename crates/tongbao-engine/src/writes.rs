@@ -67,6 +67,9 @@ impl Engine {
         let commit =
             Commit { changes, event_bodies, deliveries, jobs, idempotency, ..Commit::default() };
         self.store().commit(commit).await?;
+        if !self.store().is_shared() {
+            self.recent().written(&after);
+        }
         self.watchers().tell(id);
         if let Some(run_at) = soonest {
             self.runner().promised(run_at);
@@ -97,11 +100,10 @@ impl Engine {
         for _ in 0..DECISIONS_MAX {
             let mut mint = self.mint();
             let id = loaded.charge.id;
-            let before = loaded.clone();
-            let decided = observe(loaded, attempt, observation.clone(), &mut mint);
+            let decided = observe(&loaded, attempt, observation.clone(), &mut mint);
             let written = match decided {
                 Err(mismatch) => return Ok(Observed::Mismatch(mismatch)),
-                Ok(None) => return self.write_beside(before, beside).await.map(Observed::now),
+                Ok(None) => return self.write_beside(loaded, beside).await.map(Observed::now),
                 Ok(Some(changes)) => self.write(changes, beside, &mut mint).await,
             };
             match written {

@@ -2,7 +2,8 @@
 "use strict";
 const lists = document.getElementById("lists");
 async function refresh() {
-  if (document.hidden || lists.querySelector("details[open]") || lists.contains(document.activeElement)) return;
+  const busy = lists.querySelector("details[open]") || lists.contains(document.activeElement);
+  if (document.hidden || busy) return;
   try {
     const answer = await fetch(location.href);
     if (!answer.ok) return;

@@ -9,6 +9,7 @@ use sea_orm::{
 };
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments, AssertSqlSafe};
+use std::sync::Arc;
 
 /// An open transaction.
 #[async_trait]
@@ -78,19 +79,19 @@ fn arguments(values: Vec<Value>) -> Result<SqliteArguments, DbErr> {
     let mut arguments = SqliteArguments::default();
     arguments.reserve(values.len(), 0);
     for value in values {
-        add(&mut arguments, value)?;
+        add(&mut arguments, &value)?;
     }
     Ok(arguments)
 }
 
 /// Binds one value; the kinds are those that the tables are made of.
-pub(crate) fn add(arguments: &mut SqliteArguments, value: Value) -> Result<(), DbErr> {
+pub(crate) fn add(arguments: &mut SqliteArguments, value: &Value) -> Result<(), DbErr> {
     let added = match value {
-        Value::BigInt(number) => arguments.add(number),
-        Value::Uuid(id) => arguments.add(id),
-        Value::String(Some(text)) => arguments.add(text),
+        Value::BigInt(number) => arguments.add(*number),
+        Value::Uuid(id) => arguments.add(*id),
+        Value::String(Some(text)) => arguments.add(Arc::<str>::from(text.as_str())),
         Value::String(None) => arguments.add(None::<String>),
-        Value::BigUnsigned(Some(number)) => arguments.add(i64::try_from(number).ok()),
+        Value::BigUnsigned(Some(number)) => arguments.add(i64::try_from(*number).ok()),
         other => return Err(DbErr::Type(format!("no column keeps {other:?}"))),
     };
     added.map_err(|error| DbErr::Type(error.to_string()))

@@ -67,10 +67,10 @@ async fn write_rows(
         let mut arguments = SqliteArguments::default();
         arguments.reserve(size * width, 0);
         for value in rows.iter().flat_map(|row| row.iter()) {
-            add(&mut arguments, value.clone())?;
+            add(&mut arguments, value)?;
         }
         for _ in rows.len() * width..size * width {
-            add(&mut arguments, Value::BigInt(None))?;
+            add(&mut arguments, &Value::BigInt(None))?;
         }
         let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments);
         touched += query.execute(&mut *connection).await.map_err(from_sqlx)?.rows_affected();

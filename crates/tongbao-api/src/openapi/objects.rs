@@ -60,8 +60,9 @@ pub(crate) struct Charge {
     /// A page of this gateway where the payer can pay.
     #[schema(example = "https://pay.example.com/pay/ch_06bae2r3pdt3jc5s0vbh9p2a1m")]
     cashier_url: String,
-    /// Lets a browser watch this one charge.
-    client_secret: String,
+    /// Lets a browser watch this one charge. The charge inside an event is without it.
+    #[schema(nullable = false)]
+    client_secret: Option<String>,
     /// Where the payer's browser goes after paying.
     return_url: Option<String>,
     /// The orders placed for it, oldest first.

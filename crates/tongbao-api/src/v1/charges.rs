@@ -127,7 +127,7 @@ pub(crate) async fn close(
 ) -> Response {
     let work = app.engine.close_charge(&caller.0, id.0);
     let (engine, request) = (&app.engine, post.idempotent);
-    let reply = engine.idempotently(&caller.0, request, render_changed, 200, work).await;
+    let reply = engine.idempotently(&caller.0, request, render_changed, work).await;
     idempotency::response(reply)
 }
 
@@ -154,6 +154,6 @@ pub(crate) async fn sync(
 ) -> Response {
     let work = app.engine.sync_charge(&caller.0, id.0);
     let (engine, request) = (&app.engine, post.idempotent);
-    let reply = engine.idempotently(&caller.0, request, render_changed, 200, work).await;
+    let reply = engine.idempotently(&caller.0, request, render_changed, work).await;
     idempotency::response(reply)
 }

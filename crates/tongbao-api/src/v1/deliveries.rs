@@ -87,6 +87,6 @@ pub(crate) async fn resend(
 ) -> Response {
     let work = app.engine.resend(&caller.0, id.0);
     let (engine, request) = (&app.engine, post.idempotent);
-    let reply = engine.idempotently(&caller.0, request, render_changed, 200, work).await;
+    let reply = engine.idempotently(&caller.0, request, render_changed, work).await;
     idempotency::response(reply)
 }

@@ -119,7 +119,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let work = app.engine.create_endpoint(&caller.0, post.fields.check()?);
     let (engine, request) = (&app.engine, post.idempotent);
-    let reply = engine.idempotently(&caller.0, request, render_created, 201, work).await;
+    let reply = engine.idempotently(&caller.0, request, render_created, work).await;
     Ok(idempotency::response(reply))
 }
 
@@ -230,6 +230,6 @@ pub(crate) async fn rotate_secret(
 ) -> Response {
     let work = app.engine.rotate_secret(&caller.0, id.0);
     let (engine, request) = (&app.engine, post.idempotent);
-    let reply = engine.idempotently(&caller.0, request, render_changed, 200, work).await;
+    let reply = engine.idempotently(&caller.0, request, render_changed, work).await;
     idempotency::response(reply)
 }

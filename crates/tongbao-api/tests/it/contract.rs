@@ -120,17 +120,7 @@ async fn every_object_has_exactly_the_documented_fields() {
     check_named("ChargeList", &gateway.get("/v1/charges").await.json());
     check_named("DeliveryList", &gateway.get("/v1/deliveries").await.json());
     check_named("Health", &gateway.get("/readyz").await.json());
-    check_named("EventList", &gateway_events(&gateway).await);
-}
-
-/// An event's charge is without its client secret, which the document says of no other charge.
-async fn gateway_events(gateway: &Gateway) -> Value {
-    let mut events = gateway.get("/v1/events?limit=100").await.json();
-    for event in events["data"].as_array_mut().unwrap() {
-        let charge = event["data"]["object"].as_object_mut().unwrap();
-        charge.entry("client_secret").or_insert_with(|| "".into());
-    }
-    events
+    check_named("EventList", &gateway.get("/v1/events?limit=100").await.json());
 }
 
 #[tokio::test]

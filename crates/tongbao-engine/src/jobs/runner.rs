@@ -11,16 +11,18 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tongbao_core::{Job, JobChange};
-use tongbao_types::{Span, Timestamp};
+use tongbao_types::{Code, Span, Timestamp};
 
 pub(crate) struct Runner {
     sleeps_until: AtomicI64,
+    pruned_at: AtomicI64,
     wake: Notify,
 }
 
 impl Default for Runner {
     fn default() -> Runner {
-        Runner { sleeps_until: AtomicI64::new(i64::MAX), wake: Notify::new() }
+        let (sleeps_until, pruned_at) = (AtomicI64::new(i64::MAX), AtomicI64::new(i64::MIN));
+        Runner { sleeps_until, pruned_at, wake: Notify::new() }
     }
 }
 
@@ -43,6 +45,9 @@ const AT_ONCE: usize = 64;
 /// Others may promise jobs in a shared database, so the longest sleep is short there.
 const SLEEP_SHARED: Duration = Duration::from_secs(1);
 const SLEEP_ALONE: Duration = Duration::from_secs(60);
+const PRUNE_EVERY: Span = Span::from_seconds(3600);
+/// Nobody repeats a request after so long.
+const IDEMPOTENCY_KEYS_LIVE: Span = Span::from_seconds(7 * 86_400);
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -87,6 +92,7 @@ impl Engine {
             }
         };
         if claimed.is_empty() {
+            self.prune(now).await;
             return self.pause(now).await;
         }
         for job in claimed {
@@ -99,6 +105,21 @@ impl Engine {
             });
         }
         Duration::ZERO
+    }
+
+    /// Once an hour, in a quiet moment: forgets what nobody will ask for any more.
+    async fn prune(&self, now: Timestamp) {
+        let pruned_at = &self.runner().pruned_at;
+        let due = pruned_at.load(Ordering::Relaxed).saturating_add(PRUNE_EVERY.as_micros());
+        if now.as_micros() < due {
+            return;
+        }
+        pruned_at.store(now.as_micros(), Ordering::Relaxed);
+        match self.store().prune(now - IDEMPOTENCY_KEYS_LIVE).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot old Idempotency-Keys"),
+            Err(error) => tracing::warn!(%error, "old Idempotency-Keys cannot be forgotten"),
+        }
     }
 
     async fn pause(&self, now: Timestamp) -> Duration {
@@ -123,7 +144,13 @@ impl Engine {
     async fn run_leased(&self, job: &Job) {
         let Err(error) = self.run_job(job).await else { return };
         let name = job.kind.name();
-        tracing::warn!(job.kind = name, job.id = %job.id, job.runs = job.runs, %error, "put off");
+        if error.code == Code::Conflict {
+            // Somebody else was quicker, which is how it should be.
+            tracing::debug!(job.kind = name, job.id = %job.id, %error, "put off");
+        } else {
+            let runs = job.runs;
+            tracing::warn!(job.kind = name, job.id = %job.id, job.runs = runs, %error, "put off");
+        }
         let wait = Span::from_seconds(2).times(1_i64 << job.runs.min(8));
         let again = JobChange::Again {
             id: job.id,
