@@ -6,10 +6,9 @@ use crate::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 use tongbao_core::{DeliveryState, Endpoint, EventKind, JobChange, JobKind, NewJob, Scope};
 use tongbao_crypt::webhook::WebhookSecret;
-use tongbao_types::{Code, DeliveryId, EndpointId, Secret, Span};
+use tongbao_types::{Code, DeliveryId, EndpointId, Secret, Span, Timestamp};
 use url::Url;
 
 /// What a merchant asks for.
@@ -45,23 +44,23 @@ pub(crate) struct EndpointCache(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    by_scope: HashMap<Scope, (Instant, Arc<Vec<Endpoint>>)>,
+    by_scope: HashMap<Scope, (Timestamp, Arc<Vec<Endpoint>>)>,
     n_changes: u64,
 }
 
 impl EndpointCache {
     /// What is remembered, and how many changes there were so far.
-    fn recall(&self, scope: &Scope) -> (Option<Arc<Vec<Endpoint>>>, u64) {
+    fn recall(&self, scope: &Scope, wall: Timestamp) -> (Option<Arc<Vec<Endpoint>>>, u64) {
         let remembered = self.lock();
         let known = remembered.by_scope.get(scope);
-        let known = known.filter(|(read_at, _)| read_at.elapsed() < REMEMBERED_FOR);
+        let known = known.filter(|(read_at, _)| wall.since(*read_at) < REMEMBERED_FOR);
         (known.map(|(_, endpoints)| Arc::clone(endpoints)), remembered.n_changes)
     }
 
-    fn remember(&self, scope: &Scope, endpoints: &Arc<Vec<Endpoint>>, n_changes: u64) {
+    /// Unless something has changed since `n_changes`, when the reading began at `read_at`.
+    fn remember(&self, scope: &Scope, known: (Timestamp, Arc<Vec<Endpoint>>), n_changes: u64) {
         let mut remembered = self.lock();
         if remembered.n_changes == n_changes {
-            let known = (Instant::now(), Arc::clone(endpoints));
             remembered.by_scope.insert(scope.clone(), known);
         }
     }
@@ -78,7 +77,7 @@ impl EndpointCache {
 }
 
 /// A change whose request was cut off in the middle is not noticed; it counts after this.
-const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+const REMEMBERED_FOR: Span = Span::from_seconds(5);
 
 /// The old secret signs too for so long after a rotation.
 const OLD_SECRET_LIVES: Span = Span::from_seconds(24 * 3600);
@@ -235,12 +234,13 @@ impl Engine {
         if self.store().is_shared() {
             return self.store().endpoints(scope).await.map(Arc::new);
         }
-        let (known, n_changes) = self.endpoint_cache().recall(scope);
+        let wall = self.clock().wall();
+        let (known, n_changes) = self.endpoint_cache().recall(scope, wall);
         if let Some(known) = known {
             return Ok(known);
         }
         let endpoints = Arc::new(self.store().endpoints(scope).await?);
-        self.endpoint_cache().remember(scope, &endpoints, n_changes);
+        self.endpoint_cache().remember(scope, (wall, Arc::clone(&endpoints)), n_changes);
         Ok(endpoints)
     }
 
