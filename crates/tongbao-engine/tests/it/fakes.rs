@@ -1,8 +1,9 @@
 //! The clock, the dice, and a store that fails or stops where a test says.
 
+use crate::provider::Gate;
 use async_trait::async_trait;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use tongbao_core::{Delivery, Endpoint, Job, Loaded, Scope};
 use tongbao_crypt::digest;
@@ -112,15 +113,16 @@ pub(crate) const LEASE_OF_THE_DEAD: Span = Span::from_millis(20);
 #[derive(Default)]
 pub(crate) struct TrappedStore {
     memory: MemoryStore,
-    trap: std::sync::Arc<Trap>,
+    trap: Arc<Trap>,
     /// Nothing works while this is set.
     pub(crate) is_down: AtomicBool,
     /// Leases are as short as [`LEASE_OF_THE_DEAD`], since their holder will not live.
     pub(crate) forgets_leases: AtomicBool,
     pub(crate) n_commits: AtomicUsize,
-    /// One reader of endpoints at a time, so that a test can make one wait.
+    /// Whoever has read endpoints waits for this, so that a test can make all of them wait.
     pub(crate) endpoints_turn: tokio::sync::Mutex<()>,
-    pub(crate) endpoints_read: Notify,
+    /// The next one who has read endpoints waits here.
+    pub(crate) endpoints_gate: Mutex<Option<Arc<Gate>>>,
 }
 
 fn fallen(_: Fallen) -> StoreError {
@@ -135,7 +137,7 @@ impl TrappedStore {
         self.trap.pass().await.map_err(fallen)
     }
 
-    pub(crate) fn behind(trap: std::sync::Arc<Trap>) -> TrappedStore {
+    pub(crate) fn behind(trap: Arc<Trap>) -> TrappedStore {
         TrappedStore { trap, ..TrappedStore::default() }
     }
 
@@ -196,7 +198,10 @@ impl Store for TrappedStore {
     async fn endpoints(&self, scope: &Scope) -> Result<Vec<Endpoint>, StoreError> {
         self.gate().await?;
         let read = self.memory.endpoints(scope).await;
-        self.endpoints_read.notify_one();
+        let gate = self.endpoints_gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.wait().await;
+        }
         let _turn = self.endpoints_turn.lock().await;
         read
     }

@@ -1,5 +1,6 @@
 //! Endpoints and deliveries.
 
+use crate::provider::Gate;
 use crate::world::{World, id, page, scope, shop};
 use std::sync::Arc;
 use tongbao_engine::{DeliveryFilter, DeliveryView, EndpointPatch, EventFilter, NewEndpoint};
@@ -191,25 +192,18 @@ async fn a_disabled_or_deleted_endpoint_is_told_nothing_more() {
     assert_eq!(error.code, Code::Conflict);
 }
 
-/// A commit that came in between must not leave the old list remembered.
+/// What was read before the change must not be remembered after it.
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_made_while_others_were_read_is_told_of_the_next_event() {
-    let world = Arc::new(World::v2());
-    let turn = world.store.endpoints_turn.lock().await;
-    let ordering = tokio::spawn({
-        let world = Arc::clone(&world);
-        async move { world.order().await }
-    });
-    world.store.endpoints_read.notified().await;
-    // Past the endpoints' turn, by the store itself: what the engine read is old now.
-    let making = tokio::spawn({
-        let world = Arc::clone(&world);
-        async move { world.endpoint(&["charge.created", "charge.closed"]).await }
-    });
-    tokio::task::yield_now().await;
-    drop(turn);
-    let charge = ordering.await.unwrap();
-    making.await.unwrap();
+    let world = World::v2();
+    let gate = Arc::new(Gate::default());
+    *world.store.endpoints_gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let made = async {
+        gate.reached().await;
+        world.endpoint(&["charge.closed"]).await;
+        gate.open();
+    };
+    let (charge, ()) = tokio::join!(world.order(), made);
     world.engine.close_charge(&shop(), id(&charge)).await.unwrap();
     world.run_due().await;
     let kinds: Vec<String> = world.net.told().iter().map(|one| one.kind()).collect();

@@ -63,6 +63,12 @@ impl Gate {
         assert!(arrived.is_ok(), "nobody made the call that was to be held");
     }
 
+    /// The answer is here and waits.
+    pub(crate) async fn wait(&self) {
+        self.arrived.notify_one();
+        self.opened.notified().await;
+    }
+
     /// Lets the answer go.
     pub(crate) fn open(&self) {
         self.opened.notify_one();
@@ -297,8 +303,7 @@ impl Provider {
             Some(Mischief::BusyAfter) => Ok(protocol.refuse(request, No::Busy)),
             Some(Mischief::BadSignature) => Ok(protocol.corrupt(response)),
             Some(Mischief::Hold(gate)) => {
-                gate.arrived.notify_one();
-                gate.opened.notified().await;
+                gate.wait().await;
                 Ok(response)
             }
             _ => Ok(response),
