@@ -49,7 +49,9 @@ impl AlipayOpen {
                 let action = Action::QrCode { code_url: reply.qr_code };
                 Reply::Done(Fact::Awaiting(Some(action)))
             }
-            Ok(Answer::Refused(error)) if error.is("TRADE_HAS_SUCCESS") => Reply::AskNow,
+            Ok(Answer::Refused(error)) if error.is("TRADE_HAS_SUCCESS") => {
+                Reply::AskNow(refusal(error))
+            }
             Ok(Answer::Refused(error)) => refused(error),
             Err(error) => doubted(&error),
         })
@@ -259,7 +261,7 @@ fn close_refused(error: GatewayError) -> Reply {
         return Reply::Done(Fact::Absent);
     }
     if ask.iter().any(|name| error.is(name)) {
-        return Reply::AskNow;
+        return Reply::AskNow(refusal(error));
     }
     refused(error)
 }
@@ -268,9 +270,13 @@ fn refused(error: GatewayError) -> Reply {
     if error.is_unknown() || error.is_limited() {
         return Reply::Unknown(Doubt { reason: error.to_string(), keys_may_help: false });
     }
+    Reply::Refused(refusal(error))
+}
+
+fn refusal(error: GatewayError) -> Refusal {
     let GatewayError { code, msg, sub_code, sub_msg, .. } = error;
     let (code, message) = if sub_code.is_empty() { (code, msg) } else { (sub_code, sub_msg) };
-    Reply::Refused(Refusal { code, message })
+    Refusal { code, message }
 }
 
 fn doubted(error: &ReplyError) -> Reply {

@@ -148,8 +148,8 @@ pub enum Reply {
     /// The provider says no to the request. To an order that is final; to a question it tells
     /// nothing about the order.
     Refused(Refusal),
-    /// The answer hints that the order is paid or closed; a query will tell.
-    AskNow,
+    /// The provider says no because the order is paid or closed already; a query will tell more.
+    AskNow(Refusal),
     /// Nothing is known: the answer is missing, cannot be believed, or says itself so.
     Unknown(Doubt),
 }

@@ -15,7 +15,7 @@ pub(crate) const ENDPOINT: &str = "https://api.mch.weixin.qq.com";
 pub(crate) fn placed(answer: Result<Answer<Prepaid>, ReplyError>) -> Reply {
     match answer {
         Ok(Answer::Done(prepaid)) => Reply::Done(Fact::Awaiting(Some(shown(prepaid)))),
-        Ok(Answer::Refused(error)) if error.is_paid() => Reply::AskNow,
+        Ok(Answer::Refused(error)) if error.is_paid() => Reply::AskNow(refusal(error)),
         Ok(Answer::Refused(error)) => refused(error),
         Err(error) => doubted(&error),
     }
@@ -44,7 +44,9 @@ pub(crate) fn closed(answer: Result<Answer<()>, ReplyError>) -> Reply {
     match answer {
         Ok(Answer::Done(())) => Reply::Done(Fact::Closed),
         Ok(Answer::Refused(error)) if error.is_not_found() => Reply::Done(Fact::Absent),
-        Ok(Answer::Refused(error)) if error.is_paid() || error.is_closed() => Reply::AskNow,
+        Ok(Answer::Refused(error)) if error.is_paid() || error.is_closed() => {
+            Reply::AskNow(refusal(error))
+        }
         Ok(Answer::Refused(error)) => refused(error),
         Err(error) => doubted(&error),
     }
@@ -128,7 +130,11 @@ fn refused(error: WechatError) -> Reply {
     if error.is_unknown() {
         return Reply::Unknown(Doubt { reason: error.to_string(), keys_may_help: false });
     }
-    Reply::Refused(Refusal { code: error.code, message: error.message })
+    Reply::Refused(refusal(error))
+}
+
+fn refusal(error: WechatError) -> Refusal {
+    Refusal { code: error.code, message: error.message }
 }
 
 fn doubted(error: &ReplyError) -> Reply {

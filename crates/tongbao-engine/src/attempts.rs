@@ -9,6 +9,16 @@ use tongbao_channels::{Doubt, Order, OrderError, Placing, Refusal, Reply};
 use tongbao_core::{Attempt, AttemptState, Fact, Loaded, Observation, Payer, Source};
 use tongbao_types::{Code, Provider};
 
+/// Whether this is the first time that an order is placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Its number has never been sent: if the provider knows it as paid, that was somebody else's
+    /// order, such as an older system's, and no payment of this charge.
+    First,
+    /// What became of an earlier try is not known.
+    Again,
+}
+
 /// What a talk with the provider brought.
 #[derive(Debug)]
 pub(crate) enum Learnt {
@@ -42,7 +52,7 @@ impl Engine {
             return self.query(account, attempt).await;
         }
         match self.prepare(account, loaded, attempt, None) {
-            Ok(placing) => self.place(account, attempt, placing).await,
+            Ok(placing) => self.place(account, attempt, placing, Placement::Again).await,
             Err(_) => self.query(account, attempt).await,
         }
     }
@@ -76,6 +86,7 @@ impl Engine {
         account: &Entry,
         attempt: &Attempt,
         placing: Placing,
+        placement: Placement,
     ) -> Learnt {
         let exchange = match placing {
             Placing::Ready(action) => return Learnt::Fact(Fact::Awaiting(Some(action))),
@@ -83,10 +94,11 @@ impl Engine {
         };
         match self.call(account, &exchange).await {
             Reply::Done(fact) => Learnt::Fact(fact),
-            Reply::Refused(Refusal { code, message }) => {
+            Reply::AskNow(_) if placement == Placement::Again => self.query(account, attempt).await,
+            Reply::Refused(Refusal { code, message })
+            | Reply::AskNow(Refusal { code, message }) => {
                 Learnt::Fact(Fact::Refused { code, message })
             }
-            Reply::AskNow => self.query(account, attempt).await,
             Reply::Unknown(doubt) => Learnt::Nothing(doubt),
         }
     }
@@ -97,10 +109,7 @@ impl Engine {
             Reply::Done(fact) => Learnt::Fact(fact),
             Reply::Refused(refusal) => Learnt::Refused(refusal),
             Reply::Unknown(doubt) => Learnt::Nothing(doubt),
-            Reply::AskNow => Learnt::Nothing(Doubt {
-                reason: "the provider answered a question by asking for another".to_owned(),
-                keys_may_help: false,
-            }),
+            Reply::AskNow(refusal) => Learnt::Refused(refusal),
         }
     }
 
@@ -109,7 +118,7 @@ impl Engine {
         let exchange = account.adapter.close(&attempt.out_trade_no, &self.stamp());
         match self.call(account, &exchange).await {
             Reply::Done(fact) => Learnt::Fact(fact),
-            Reply::AskNow => self.query(account, attempt).await,
+            Reply::AskNow(_) => self.query(account, attempt).await,
             Reply::Refused(refusal) => Learnt::Refused(refusal),
             Reply::Unknown(doubt) => Learnt::Nothing(doubt),
         }

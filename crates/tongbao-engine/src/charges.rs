@@ -1,7 +1,7 @@
 //! Charges: create, read, list, close, ask now.
 
 use crate::accounts::Entry;
-use crate::attempts::Learnt;
+use crate::attempts::{Learnt, Placement};
 use crate::idempotency::{failure, keep_open, reply};
 use crate::writes::{Beside, Keeping};
 use crate::{
@@ -193,7 +193,7 @@ impl Engine {
             return self.answer_as_it_stands(charge, render, keep).await;
         };
         let row = loaded.attempt(attempt).expect("it was written with the charge").clone();
-        let learnt = self.place(&account, &row, placing).await;
+        let learnt = self.place(&account, &row, placing, Placement::First).await;
         if let Some(reason) = learnt.why_nothing() {
             tracing::warn!(charge.id = %charge, reason, "the order's outcome is unknown");
         }

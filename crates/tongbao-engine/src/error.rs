@@ -60,7 +60,8 @@ impl Error {
     }
 
     pub(crate) fn unavailable() -> Error {
-        let message = "The database cannot answer now. Nothing was done; try again.";
+        let message = "The database cannot answer now. Try again; under an Idempotency-Key nothing \
+                       is done twice.";
         let retry_after = Some(Span::from_seconds(1));
         Error { retry_after, ..Error::new(Code::Unavailable, message) }
     }

@@ -40,7 +40,12 @@ pub struct EndpointPatch {
 /// The endpoints of scopes, for as long as only this process can change them. What was read while
 /// they were changed is not remembered.
 #[derive(Default)]
-pub(crate) struct EndpointCache(Mutex<Remembered>);
+pub(crate) struct EndpointCache {
+    remembered: Mutex<Remembered>,
+    /// Held while an endpoint is read, changed and written: rows have no version, and of two
+    /// changes at the same time neither may be lost.
+    changing: tokio::sync::Mutex<()>,
+}
 
 #[derive(Default)]
 struct Remembered {
@@ -72,7 +77,7 @@ impl EndpointCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,6 +149,7 @@ impl Engine {
         id: EndpointId,
         patch: EndpointPatch,
     ) -> Result<EndpointView, Error> {
+        let _one_at_a_time = self.endpoint_cache().changing.lock().await;
         let mut endpoint = self.own_endpoint(scope, id).await?;
         if let Some(url) = patch.url {
             self.check_address(&url)?;
@@ -167,6 +173,7 @@ impl Engine {
         scope: &Scope,
         id: EndpointId,
     ) -> Result<DeletedView, Error> {
+        let _one_at_a_time = self.endpoint_cache().changing.lock().await;
         self.own_endpoint(scope, id).await?;
         let commit = Commit { endpoint_gone: Some(id), ..Commit::default() };
         let deleted = self.store().commit(commit).await;
@@ -181,6 +188,7 @@ impl Engine {
         scope: &Scope,
         id: EndpointId,
     ) -> Result<EndpointView, Error> {
+        let _one_at_a_time = self.endpoint_cache().changing.lock().await;
         let mut endpoint = self.own_endpoint(scope, id).await?;
         let until = self.clock().wall() + OLD_SECRET_LIVES;
         let old = std::mem::replace(&mut endpoint.secret, self.new_secret());

@@ -93,7 +93,7 @@ codes! {
     SignatureKeyUnknown "signature_key_unknown",
     /// The provider's trade number differs from the one already recorded.
     TradeNoMismatch "trade_no_mismatch",
-    /// The database or the service cannot answer now; nothing was done, try again.
+    /// The database or the service cannot answer now; try again.
     Unavailable "unavailable",
     /// A field that this request does not have; `param` names it.
     UnknownParameter "unknown_parameter",

@@ -122,7 +122,12 @@ impl Mint {
         let tail = u32::from_be_bytes([bytes[6], bytes[7], bytes[8], bytes[9]]);
         bytes[6..].copy_from_slice(&tail.wrapping_add(self.count).to_be_bytes());
         self.count += 1;
-        let millis = u64::try_from(self.now.as_micros() / 1000).unwrap_or(0);
+        let micros = u64::try_from(self.now.as_micros()).unwrap_or(0);
+        let millis = micros / 1000;
+        // The twelve bits after the milliseconds are the rest of the time (RFC 9562, 6.2, method 3),
+        // so that what was made later sorts later, also within a millisecond.
+        let fraction = u16::try_from(micros % 1000 * 4096 / 1000).unwrap_or(0);
+        bytes[..2].copy_from_slice(&fraction.to_be_bytes());
         T::from(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
     }
 }
@@ -153,7 +158,9 @@ mod tests {
         let first: EventId = mint.id();
         let second: EventId = mint.id();
         assert_ne!(first, second);
-        let later: EventId = Mint::new(Timestamp::from_micros(1_795_242_601_000_000), [0; 10]).id();
-        assert!(later.to_string() > first.to_string() && later > first);
+        for micros in [1_795_242_601_000_000, 1_795_242_600_000_001] {
+            let later: EventId = Mint::new(Timestamp::from_micros(micros), [0; 10]).id();
+            assert!(later.to_string() > first.to_string() && later > first, "{micros}");
+        }
     }
 }

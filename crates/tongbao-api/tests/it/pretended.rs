@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use tongbao_channels::{
-    Acknowledgement, Adapter, Exchange, Notice, NoticeRefusal, Order, OrderError, Placing, Refusal,
-    Reply, Stamp,
+    Acknowledgement, Adapter, Doubt, Exchange, Notice, NoticeRefusal, Order, OrderError, Placing,
+    Refusal, Reply, Stamp,
 };
 use tongbao_core::{Action, Fact, Seen};
 use tongbao_engine::{Clock, Dice, Outgoing, Wire, WireError};
@@ -72,7 +72,10 @@ impl Adapter for Account {
             Refusal { code: "NOAUTH".to_owned(), message: "商户无此接口权限".to_owned() };
         Ok(match order.subject {
             "refuse" => Placing::Call(call("/refuse", Reply::Refused(refusal))),
-            "silence" => Placing::Call(call("/silence", Reply::AskNow)),
+            "silence" => Placing::Call(call(
+                "/silence",
+                Reply::Unknown(Doubt { reason: "silence".to_owned(), keys_may_help: false }),
+            )),
             _ if self.provider == Provider::Wechat => {
                 Placing::Ready(Action::QrCode { code_url: CODE_URL.to_owned() })
             }

@@ -25,6 +25,8 @@ impl Engine {
         }
         let Some(endpoint) = loaded.endpoint.clone().filter(|endpoint| endpoint.enabled) else {
             let at = self.clock().now();
+            let error = Some("not sent: the endpoint is disabled or was deleted".to_owned());
+            loaded.delivery.tries.push(Try { at, status: None, error, took: Span::ZERO });
             loaded.delivery.state = DeliveryState::Failed { at };
             return self.record(loaded, finish(job)).await;
         };

@@ -3,17 +3,18 @@
 //! It asks the database only when something can be due: it remembers until when it sleeps, and
 //! whoever promises something sooner wakes it. A million waiting jobs cost nothing.
 
-use crate::Engine;
+use crate::{Engine, Error};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tongbao_core::{Job, JobChange};
+use tongbao_core::{Job, JobChange, JobKind};
 use tongbao_types::{Code, Span, Timestamp};
 
 pub(crate) struct Runner {
+    deliveries: Semaphore,
     sleeps_until: AtomicI64,
     pruned_at: AtomicI64,
     wake: Notify,
@@ -22,7 +23,8 @@ pub(crate) struct Runner {
 impl Default for Runner {
     fn default() -> Runner {
         let (sleeps_until, pruned_at) = (AtomicI64::new(i64::MAX), AtomicI64::new(i64::MIN));
-        Runner { sleeps_until, pruned_at, wake: Notify::new() }
+        let deliveries = Semaphore::new(DELIVERIES_AT_ONCE);
+        Runner { deliveries, sleeps_until, pruned_at, wake: Notify::new() }
     }
 }
 
@@ -41,7 +43,11 @@ impl Runner {
 }
 
 /// So many jobs run at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
+/// So many of them are deliveries: receivers that hang must not keep orders from being looked at.
+const DELIVERIES_AT_ONCE: usize = 192;
+/// A delivery that finds no place comes again after this.
+const DELIVERY_WAITS: Span = Span::from_seconds(2);
 /// Others may promise jobs in a shared database, so the longest sleep is short there.
 const SLEEP_SHARED: Duration = Duration::from_secs(1);
 const SLEEP_ALONE: Duration = Duration::from_secs(60);
@@ -142,7 +148,13 @@ impl Engine {
 
     /// One run. A job that fails is put off; a job that dies is leased again when its lease ends.
     async fn run_leased(&self, job: &Job) {
-        let Err(error) = self.run_job(job).await else { return };
+        let is_delivery = matches!(job.kind, JobKind::Deliver(_));
+        let place = is_delivery.then(|| self.runner().deliveries.try_acquire());
+        let done = match place {
+            Some(Err(_)) => self.put_off_delivery(job).await,
+            _ => self.run_job(job).await,
+        };
+        let Err(error) = done else { return };
         let name = job.kind.name();
         if error.code == Code::Conflict {
             // Somebody else was quicker, which is how it should be.
@@ -161,6 +173,12 @@ impl Engine {
         if let Err(error) = self.settle(again).await {
             tracing::debug!(job.id = %job.id, %error, "the job is not ours any more");
         }
+    }
+
+    async fn put_off_delivery(&self, job: &Job) -> Result<(), Error> {
+        let run_at = self.clock().now() + DELIVERY_WAITS;
+        let error = Some("too many deliveries were under way".to_owned());
+        self.settle(JobChange::Again { id: job.id, epoch: job.epoch, run_at, error }).await
     }
 
     /// Longer than any run can take.

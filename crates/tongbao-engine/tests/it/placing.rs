@@ -2,7 +2,7 @@
 
 use crate::provider::{Kind, Mischief, Op};
 use crate::world::{AMOUNT, ORDER_NO, World, id, number, shop};
-use tongbao_engine::{Expires, NewCharge};
+use tongbao_engine::{Clock, Expires, NewCharge};
 use tongbao_types::{AccountName, Channel, Span};
 
 const UNKNOWN: [Mischief; 6] = [
@@ -62,6 +62,20 @@ async fn an_order_that_never_got_an_answer_closes_when_its_time_is_over() {
         assert_eq!(world.count(&charge, "charge.failed").await, 0);
         world.until_nothing_is_left().await;
         assert!(world.provider().numbers().is_empty(), "{kind:?}: placed after its time");
+    }
+}
+
+/// The number is another system's, which took the same amount under it: that money is not ours.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_somebody_else_was_paid_for_is_refused() {
+    for kind in Kind::PROTOCOLS {
+        let world = World::of(kind);
+        world.provider().pay_page(ORDER_NO, AMOUNT, world.clock.now());
+        let refused = world.create(world.new_charge()).await.expect(402);
+        assert_eq!(refused["code"], "provider_refused", "{kind:?}");
+        let charge = serde_json::json!({"id": refused["charge"]});
+        assert_eq!(world.now(&charge).await["status"], "failed", "{kind:?}");
+        world.until_nothing_is_left().await;
     }
 }
 
