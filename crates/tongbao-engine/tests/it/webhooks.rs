@@ -1,8 +1,11 @@
 //! Endpoints and deliveries.
 
-use crate::provider::Gate;
+use crate::provider::{Gate, Op};
 use crate::world::{World, id, page, scope, shop};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tongbao_engine::{DeliveryFilter, DeliveryView, EndpointPatch, EventFilter, NewEndpoint};
 use tongbao_types::{Code, EndpointId, Mode, Span};
 
@@ -256,4 +259,28 @@ async fn an_event_is_told_as_it_was_when_it_happened() {
     let filter = EventFilter { kind: "charge.created".parse().ok(), ..EventFilter::default() };
     let list = world.engine.events(&shop(), &filter, page(10)).await.unwrap();
     assert_eq!(list.data[0].0.get().as_bytes(), told[1].raw);
+}
+
+/// More deliveries hang than may run at once, and yet every order is looked at in its time.
+#[tokio::test(start_paused = true)]
+async fn receivers_that_hang_keep_no_order_waiting() {
+    let world = World::v2();
+    world.endpoint(&["*"]).await;
+    world.net.merchants_hang.store(true, Ordering::SeqCst);
+    let n_orders = 150;
+    for number in 0..n_orders {
+        world.order_numbered(&format!("ORDER{number:04}")).await;
+    }
+    let stop = CancellationToken::new();
+    let looks = async {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        world.clock.advance(Span::from_seconds(5));
+        world.engine.wake();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let n_looks = world.n_calls(Op::Query);
+        stop.cancel();
+        n_looks
+    };
+    let ((), n_looks) = tokio::join!(world.engine.run_jobs(stop.clone()), looks);
+    assert_eq!(n_looks, n_orders);
 }

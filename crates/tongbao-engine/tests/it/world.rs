@@ -9,7 +9,8 @@ use crate::provider::{Kind, Moment, Op, Provider, Said};
 use async_trait::async_trait;
 use serde_json::Value;
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +68,8 @@ pub(crate) struct Net {
     told: Mutex<Vec<Told>>,
     /// What the endpoints answer next; nothing is a connection that breaks. Then 204 for ever.
     pub(crate) answers: Mutex<VecDeque<Option<u16>>>,
+    /// The endpoints take a connection and never answer.
+    pub(crate) merchants_hang: AtomicBool,
     trap: Arc<Trap>,
     clock: Option<Arc<HandClock>>,
 }
@@ -108,6 +111,7 @@ impl Net {
         self.trap.pass().await.map_err(broken)?;
         let answer = match outgoing.reach {
             Reach::Provider => self.provider.answer(outgoing, self.moment()).await,
+            Reach::Merchant if self.merchants_hang.load(Ordering::SeqCst) => pending().await,
             Reach::Merchant => self.merchant(outgoing),
         };
         self.trap.pass().await.map_err(broken)?;
