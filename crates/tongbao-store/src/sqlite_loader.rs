@@ -7,6 +7,7 @@
 use crate::error;
 use crate::reads;
 use crate::sql::Transaction;
+use crate::sqlite_writer::on_thread_of_its_own;
 use crate::tables::{attempts, charges, text_maybe};
 use sea_orm::{DbBackend, QueryResult, Statement, Value};
 use sqlx::Connection;
@@ -39,7 +40,7 @@ impl Loader {
     /// Starts the task over a read-only connection of its own.
     pub(crate) fn start(connection: SqliteConnection) -> Loader {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(run(connection, queue));
+        on_thread_of_its_own("sqlite-loader", run(connection, queue));
         Loader(sender)
     }
 

@@ -46,7 +46,7 @@ struct Task {
 }
 
 impl Writer {
-    /// Starts the task.
+    /// Starts the task, on a thread of its own.
     pub(crate) fn start(
         connection: SqliteConnection,
         lock: Option<File>,
@@ -55,7 +55,7 @@ impl Writer {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let batch_max = batch_max.max(1);
         let task = Task { connection, queue, batch_max, texts: Texts::default(), lock };
-        tokio::spawn(task.run());
+        on_thread_of_its_own("sqlite-writer", task.run());
         Writer(sender)
     }
 
@@ -173,6 +173,17 @@ impl Task {
         let said = sqlx::query(words).execute(&mut self.connection).await;
         said.map(drop).map_err(from_sqlx)
     }
+}
+
+/// Runs a task beside the others. A group of commits is half a dozen trips to the connection's
+/// thread; a task among those that answer requests would wait for a turn after each of them, and
+/// everybody who waits for the group would wait for that.
+pub(crate) fn on_thread_of_its_own(name: &str, task: impl Future<Output = ()> + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime without drivers needs nothing from the system");
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let started = thread.spawn(move || runtime.block_on(task));
+    started.expect("the system has a thread at the start of the process");
 }
 
 impl Unit {
