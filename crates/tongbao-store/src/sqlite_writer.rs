@@ -14,11 +14,19 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::HashSet;
 use std::fs::File;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tongbao_engine::{CommitError, StoreError};
 
 /// So many units may wait before whoever brings more must wait too.
 const QUEUE_MAX: usize = 1024;
+
+/// While several callers bring work at the same time, the next group gathers for so long before it is
+/// written: each group costs trips and a sync, whatever its size. A caller alone never waits.
+const GATHERING: Duration = Duration::from_micros(300);
+
+/// A group of so many need not gather.
+const ENOUGH: usize = 24;
 
 /// The door to the writing task.
 #[derive(Clone)]
@@ -84,8 +92,13 @@ impl Writer {
 impl Task {
     async fn run(mut self) {
         let mut stopping = None;
+        let mut is_busy = false;
         while stopping.is_none() {
             let Some(first) = self.queue.recv().await else { break };
+            if is_busy && self.batch_max > 1 && self.queue.len() < ENOUGH {
+                // Blocking is right here: this thread has nothing else to do.
+                std::thread::sleep(GATHERING);
+            }
             let mut units = Vec::new();
             let mut next = Some(first);
             while let Some(message) = next {
@@ -96,6 +109,7 @@ impl Task {
                 let more = stopping.is_none() && units.len() < self.batch_max;
                 next = if more { self.queue.try_recv().ok() } else { None };
             }
+            is_busy = units.len() > 1;
             if !units.is_empty() {
                 self.write(units).await;
             }
