@@ -21,8 +21,9 @@ use tongbao_engine::{CommitError, StoreError};
 /// So many units may wait before whoever brings more must wait too.
 const QUEUE_MAX: usize = 1024;
 
-/// While several callers bring work at the same time, the next group gathers for so long before it is
-/// written: each group costs trips and a sync, whatever its size. A caller alone never waits.
+/// While several callers bring work at the same time, the next group gathers for so long before
+/// it is written: each group costs trips and a sync, whatever its size. A caller alone never
+/// waits.
 const GATHERING: Duration = Duration::from_micros(300);
 
 /// A group of so many need not gather.

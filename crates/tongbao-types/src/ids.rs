@@ -124,8 +124,8 @@ impl Mint {
         self.count += 1;
         let micros = u64::try_from(self.now.as_micros()).unwrap_or(0);
         let millis = micros / 1000;
-        // The twelve bits after the milliseconds are the rest of the time (RFC 9562, 6.2, method 3),
-        // so that what was made later sorts later, also within a millisecond.
+        // The twelve bits after the milliseconds are the rest of the time (RFC 9562, 6.2, method
+        // 3), so that what was made later sorts later, also within a millisecond.
         let fraction = u16::try_from(micros % 1000 * 4096 / 1000).unwrap_or(0);
         bytes[..2].copy_from_slice(&fraction.to_be_bytes());
         T::from(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
