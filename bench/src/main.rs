@@ -1,6 +1,6 @@
 //! `tongbao-bench run` measures tongbao beside an ideal on this machine; `cargo xtask bench` builds
 //! both and calls it. `tongbao-bench ideal SETTINGS` is the ideal server as a process of its own,
-//! so that its CPU time can be told from the load generator's. `ARCHITECTURE.md` of the main
+//! so that its CPU time can be told from the load generator's. `docs/performance.md` of the main
 //! workspace says what holds tongbao below the ideal.
 
 mod ideal;

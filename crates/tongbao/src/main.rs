@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 /// A payment is some hundred small allocations, half of them freed by another thread; with the
-/// system's allocator that was a fifth of all processor time.
+/// system's allocator that was a fifth of the processor time beside signing.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

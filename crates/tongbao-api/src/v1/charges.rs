@@ -19,7 +19,8 @@ const STATUSES: [&str; 4] = ["pending", "succeeded", "closed", "failed"];
 ///
 /// With a channel, the order is placed at the provider at once and `action` says what to show to
 /// the payer; if the provider gives no clear answer the charge is pending without an action, and
-/// `GET` shows the action once it is known. Without a channel the charge waits for one.
+/// `GET` shows the action once it is known. Without a channel nothing is placed; choosing one later
+/// is not in this version, so such a charge only expires.
 #[utoipa::path(
     post,
     path = "/v1/charges",
