@@ -162,9 +162,12 @@ impl Adapter for WechatV3 {
 
     fn read_notice(&self, request: &HttpRequest, wall: Timestamp) -> Result<Notice, NoticeRefusal> {
         let keys = self.trusted.keys.load();
-        let verified = v3::receive(self.credentials(), &keys, request, wall)
+        let news = v3::receive(self.credentials(), &keys, request, wall)
             .map_err(|error| wechat::notice_refusal(&error, self.claimed(request)))?;
-        wechat::notice(verified)
+        match news {
+            v3::News::Payment(verified) => wechat::notice(verified),
+            v3::News::Refund(_) => Ok(Notice::Other),
+        }
     }
 
     fn acknowledge(&self, outcome: Acknowledgement<'_>) -> HttpResponse {

@@ -49,8 +49,8 @@ impl FromStr for SignType {
     }
 }
 
-/// Whose messages these are. The `sub_` numbers are set by service providers (服务商) only; API v3
-/// here is for ordinary merchants and takes no notice of them.
+/// Whose messages these are. The `sub_` numbers are set by service providers (服务商) only; with
+/// `sub_mch_id`, API v3 takes the paths and names of service providers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Merchant {
     /// `appid`, `wx…`.

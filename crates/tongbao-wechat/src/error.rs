@@ -116,8 +116,9 @@ impl WechatError {
 
     /// Whether WeChat does not take our signature: a wrong key, serial number or clock.
     pub fn is_signature(&self) -> bool {
-        self.is("SIGNERROR")
-            || (self.level == Level::Communication && self.message.contains("签名"))
+        // Bills say it in English.
+        let says = ["签名", "SIGN ERROR"].iter().any(|words| self.message.contains(words));
+        self.is("SIGNERROR") || (self.level == Level::Communication && says)
     }
 }
 
@@ -249,8 +250,8 @@ pub enum NoticeError {
         /// The order that it speaks of.
         out_trade_no: String,
     },
-    /// Genuine, but not about a payment.
-    #[error("the notification is of the kind {0:?}, not about a payment")]
+    /// Genuine, but neither about a payment nor about a refund.
+    #[error("the notification is of the kind {0:?}, neither about a payment nor about a refund")]
     EventUnknown(String),
     /// Genuine, but a field is absent or not in its form.
     #[error(transparent)]
@@ -350,6 +351,14 @@ mod tests {
         for error in clear {
             assert!(!error.is_unknown(), "{error:?}");
         }
+    }
+
+    #[test]
+    fn wrong_signatures_are_told_in_both_languages() {
+        assert!(refusal(Level::Communication, "FAIL", "签名失败").is_signature());
+        assert!(refusal(Level::Communication, "20003", "SIGN ERROR").is_signature());
+        assert!(refusal(Level::Http(401), "SIGN_ERROR", "").is_signature());
+        assert!(!refusal(Level::Business, "PARAM_ERROR", "签名").is_signature());
     }
 
     #[test]

@@ -99,7 +99,9 @@ pub fn v3_jsapi(
     nonce: &str,
     now: Timestamp,
 ) -> JsapiParams {
-    let mut params = jsapi(&credentials.merchant().app_id, prepay_id, nonce, now);
+    let merchant = credentials.merchant();
+    let app_id = merchant.sub_app_id.as_ref().unwrap_or(&merchant.app_id);
+    let mut params = jsapi(app_id, prepay_id, nonce, now);
     params.sign_type = "RSA".to_owned();
     let string = v3_string(&params.app_id, &params.time_stamp, nonce, &params.package);
     params.pay_sign = credentials.merchant_key().sign_sha256(string.as_bytes());
@@ -114,7 +116,9 @@ pub fn v3_app(
     now: Timestamp,
 ) -> AppParams {
     let merchant = credentials.merchant();
-    let mut params = app((&merchant.app_id, &merchant.mch_id), prepay_id, nonce, now);
+    let partner = merchant.sub_mch_id.as_ref().unwrap_or(&merchant.mch_id);
+    let app_id = merchant.sub_app_id.as_ref().unwrap_or(&merchant.app_id);
+    let mut params = app((app_id, partner), prepay_id, nonce, now);
     let string = v3_string(&params.appid, &params.timestamp, nonce, prepay_id);
     params.sign = credentials.merchant_key().sign_sha256(string.as_bytes());
     params
@@ -204,6 +208,26 @@ mod tests {
     }
 
     #[test]
+    fn service_providers_sign_for_the_app_and_merchant_below_them() {
+        let merchant = Merchant {
+            sub_app_id: Some("wx8888888888888888".to_owned()),
+            sub_mch_id: Some("1900000109".to_owned()),
+            ..Merchant::direct("wxd930ea5d5a258f4f", "10000100")
+        };
+        let key = Secret::new("192006250b4c09247ec02edce69f6a2d".to_owned());
+        let credentials = V2Credentials::new(merchant, key, SignType::HmacSha256).unwrap();
+        let now = Timestamp::from_seconds(1_490_840_662);
+        let page = v2_jsapi(&credentials, "wx1", NONCE_V2, now);
+        assert_eq!(page.app_id, "wx8888888888888888");
+        assert_eq!((page.sign_type.as_str(), page.pay_sign.len()), ("HMAC-SHA256", 64));
+        let app = v2_app(&credentials, "wx1", NONCE_V2, now);
+        assert_eq!(app.appid, "wx8888888888888888");
+        assert_eq!((app.partnerid.as_str(), app.prepayid.as_str()), ("1900000109", "wx1"));
+        assert_eq!(app.package, "Sign=WXPay");
+        assert!(page.time_stamp == "1490840662" && app.timestamp == "1490840662");
+    }
+
+    #[test]
     fn vectors_v3_c_and_d() {
         let key = RsaPublicKey::read(PUBLIC_KEY).unwrap();
         let check = |last: &str, digest: &str, signature: &str| {
@@ -239,6 +263,29 @@ mod tests {
         for name in ["appId", "timeStamp", "nonceStr", "package", "signType", "paySign"] {
             assert!(json[name].is_string(), "{name}");
         }
+    }
+
+    #[test]
+    fn v3_signs_for_the_sub_merchants_app() {
+        let sub = |id: &str| Some(id.to_owned());
+        let merchant = Merchant {
+            sub_app_id: sub("wxd678efh567hg6787"),
+            sub_mch_id: sub("1900000209"),
+            ..Merchant::direct("wx2421b1c4370ec43b", "1900000109")
+        };
+        let pem = Secret::new(RsaPrivateKey::generate().to_pkcs8_pem().to_string());
+        let v3_key = Secret::new("0".repeat(32));
+        let credentials = V3Credentials::new(merchant, "1A", &pem, &v3_key).unwrap();
+        let now = Timestamp::from_seconds(1_554_208_460);
+        assert_eq!(v3_jsapi(&credentials, "wx1", NONCE_V3, now).app_id, "wxd678efh567hg6787");
+        let app = v3_app(&credentials, "wx1", NONCE_V3, now);
+        assert_eq!(
+            (app.appid.as_str(), app.partnerid.as_str()),
+            ("wxd678efh567hg6787", "1900000209")
+        );
+        let string = v3_string("wxd678efh567hg6787", "1554208460", NONCE_V3, "wx1");
+        let signature = base64::decode(&app.sign).unwrap();
+        assert!(credentials.merchant_key().public().verify_sha256(string.as_bytes(), &signature));
     }
 
     #[test]

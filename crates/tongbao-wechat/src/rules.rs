@@ -3,6 +3,7 @@
 //! One table per request ([`Rule`]) drives both APIs; v2 names a field `/body/xml/total_fee`, v3
 //! `/body/amount/total`. Lengths count bytes, as production's messages do (字节数).
 
+use crate::bill::BillDate;
 use crate::china::read_compact_time;
 use serde_json::{Map, Value, json};
 use tongbao_types::{OutTradeNo, Timestamp};
@@ -18,10 +19,16 @@ pub(crate) enum Kind {
     Flag,
     /// The merchant's number.
     OutTradeNo,
+    /// The merchant's number of a refund.
+    OutRefundNo,
     /// An address for notifications of at most that many bytes: http(s), no query.
     NotifyUrl(usize),
     /// `yyyyMMddHHmmss`.
     CompactTime,
+    /// `yyyyMMdd`.
+    CompactDate,
+    /// `yyyy-MM-dd`.
+    Date,
     /// RFC 3339.
     Time,
     /// One of these words.
@@ -150,11 +157,18 @@ fn check_string(text: &str, label: &str, kind: Kind, place: &str) -> Result<(), 
             check_length(text, label, (6, 32), place)?;
             rule(OutTradeNo::fits_wechat(text), r"^[0-9a-zA-Z_\-\|\*]+$")
         }
+        Kind::OutRefundNo => {
+            check_length(text, label, (1, 64), place)?;
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"_-|*@".contains(&b);
+            rule(text.bytes().all(fits), r"^[0-9a-zA-Z_\-\|\*@]+$")
+        }
         Kind::NotifyUrl(max) => {
             check_length(text, label, (1, max), place)?;
             rule(is_notify_url(text), r"^https?://[^\s/?#]+[^\s?#]*$")
         }
         Kind::CompactTime => rule(read_compact_time(text).is_some(), "yyyyMMddHHmmss"),
+        Kind::CompactDate => rule(BillDate::read_compact(text).is_some(), "yyyyMMdd"),
+        Kind::Date => rule(BillDate::read_dashed(text).is_some(), "yyyy-MM-dd"),
         Kind::Time => rule(text.parse::<Timestamp>().is_ok(), "yyyy-MM-DDTHH:mm:ss+TIMEZONE"),
         Kind::Word(words) => rule(words.contains(&text), &format!("^({})$", words.join("|"))),
         // Texts are asked about these kinds only where a table mixes up the two APIs.
@@ -223,11 +237,14 @@ mod tests {
     const RULES: &[Rule] = &[
         must("out_trade_no", "商户订单号", Kind::OutTradeNo),
         may("notify_url", "通知地址", Kind::NotifyUrl(40)),
+        may("out_refund_no", "商户退款单号", Kind::OutRefundNo),
         may("attach", "附加数据", Kind::Text(0, 6)),
         may("amount", "订单金额", Kind::Object(&[must("total", "总金额", Kind::Integer(1))])),
         may("limit_pay", "指定支付方式", Kind::List(&Kind::Word(&["no_credit"]))),
         may("flag", "标记", Kind::Flag),
         may("at", "时间", Kind::Time),
+        may("day", "日期", Kind::Date),
+        may("short_day", "日期", Kind::CompactDate),
     ];
 
     fn check(mut body: Value, wanted: Option<(&str, &str)>) {
@@ -250,6 +267,9 @@ mod tests {
         );
         check(json!({"out_trade_no": "订单号123"}), Some(("/body/out_trade_no", "正则表达式")));
         check(json!({"out_trade_no": null}), Some(("/body/out_trade_no", "字符串")));
+        check(json!({"out_refund_no": "a@1|*_-"}), None);
+        check(json!({"out_refund_no": ""}), Some(("/body/out_refund_no", "小于最小值 1")));
+        check(json!({"out_refund_no": "退款1"}), Some(("/body/out_refund_no", "正则表达式")));
         check(json!({"attach": "中文"}), None);
         check(json!({"attach": "中文x"}), Some(("/body/attach", "字节数 7，大于最大值 6")));
         check(json!({"notify_url": "https://a.example/n"}), None);
@@ -270,6 +290,14 @@ mod tests {
         check(json!({"flag": "true"}), Some(("/body/flag", "布尔值")));
         check(json!({"at": "2026-11-21T14:30:00+08:00"}), None);
         check(json!({"at": "20261121143000"}), Some(("/body/at", "正则")));
+        check(json!({"out_refund_no": "R-1@2|*_"}), None);
+        check(json!({"out_refund_no": "a b"}), Some(("/body/out_refund_no", "正则")));
+        check(json!({"out_refund_no": ""}), Some(("/body/out_refund_no", "字节数 0")));
+        check(json!({"out_refund_no": "1".repeat(65)}), Some(("/body/out_refund_no", "字节数 65")));
+        check(json!({"day": "2026-11-20"}), None);
+        check(json!({"day": "20261120"}), Some(("/body/day", "正则")));
+        check(json!({"short_day": "20261120"}), None);
+        check(json!({"short_day": "20261131"}), Some(("/body/short_day", "正则")));
         check(json!({"nonsense": 1}), Some(("/body/nonsense", "额外参数")));
     }
 

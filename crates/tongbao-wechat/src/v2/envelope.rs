@@ -15,11 +15,28 @@ use tongbao_types::{Fen, HttpRequest, HttpResponse, Method, Secret};
 /// Replies and notifications are XML in UTF-8.
 pub(super) const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 
+/// Whether a call needs the merchant's client certificate (`apiclient_cert.p12`, mutual TLS): money
+/// goes back, or the account's own movements are shown. Paths of the provider's sandbox need none.
+pub fn needs_certificate(path: &str) -> bool {
+    path.starts_with("/secapi/") || path == super::FUND_FLOW_PATH
+}
+
 /// A request from `fields` with the common fields and the signature added.
 pub(super) fn request(
     path: &str,
+    fields: Fields,
+    credentials: &V2Credentials,
+    nonce: &str,
+) -> HttpRequest {
+    request_signed(path, fields, credentials, credentials.sign_type(), nonce)
+}
+
+/// The same for a call that prescribes how it is signed.
+pub(super) fn request_signed(
+    path: &str,
     mut fields: Fields,
     credentials: &V2Credentials,
+    sign_type: SignType,
     nonce: &str,
 ) -> HttpRequest {
     let merchant = credentials.merchant();
@@ -28,8 +45,8 @@ pub(super) fn request(
     fields.set_some("sub_appid", merchant.sub_app_id.as_deref());
     fields.set_some("sub_mch_id", merchant.sub_mch_id.as_deref());
     fields.set("nonce_str", nonce);
-    fields.set("sign_type", credentials.sign_type().as_str());
-    fields.set("sign", sign(&fields, credentials.key(), credentials.sign_type()));
+    fields.set("sign_type", sign_type.as_str());
+    fields.set("sign", sign(&fields, credentials.key(), sign_type));
     post(path, &fields)
 }
 
@@ -103,6 +120,16 @@ pub(super) fn fen(fields: &Fields, name: &'static str) -> Result<Option<Fen>, Fi
     let Some(text) = fields.text(name) else { return Ok(None) };
     let number = read_integer(text).filter(|number| *number >= 0);
     number.map(|n| Some(Fen(n))).ok_or(field(name, "is not a count of fen"))
+}
+
+/// A text of a reply must be the request's, or the reply is about something else.
+pub(super) fn same(fields: &Fields, name: &'static str, wanted: &str) -> Result<(), ReplyError> {
+    let found = need(fields, name)?;
+    if found == wanted {
+        return Ok(());
+    }
+    let (wanted, found) = (wanted.to_owned(), found.to_owned());
+    Err(Mismatch { field: name, wanted, found }.into())
 }
 
 pub(super) const fn field(name: &'static str, problem: &'static str) -> FieldError {
@@ -211,6 +238,11 @@ impl Opened {
         self.fields.text(name).map(str::to_owned)
     }
 
+    /// A count of fen that the rules have already found to be there and whole.
+    pub(super) fn fen(&self, name: &str) -> Fen {
+        self.fields.text(name).and_then(read_integer).map(Fen).unwrap_or_default()
+    }
+
     /// With what the replies are signed.
     pub fn replier<'a>(&'a self, key: &'a Secret<String>, nonce: &'a str) -> Replier<'a> {
         Replier { opened: self, key, nonce }
@@ -293,6 +325,18 @@ pub(super) mod tests {
         assert!(verdict.holds, "{verdict:?}");
         assert_eq!(&opened.merchant, credentials.merchant());
         opened
+    }
+
+    #[test]
+    fn money_back_and_fund_flows_need_the_certificate() {
+        use super::super::*;
+        for path in [REFUND_PATH, REVERSE_PATH, FUND_FLOW_PATH] {
+            assert!(needs_certificate(path), "{path}");
+        }
+        for path in [ORDER_PATH, REFUND_QUERY_PATH, MICROPAY_PATH, TRADE_BILL_PATH] {
+            assert!(!needs_certificate(path), "{path}");
+        }
+        assert!(!needs_certificate(&sandbox_path(REFUND_PATH)));
     }
 
     fn exchange(change: impl Fn(&mut Fields)) -> Result<Answer<Fields>, ReplyError> {

@@ -106,11 +106,10 @@ impl UnifiedOrder {
         opened.check(RULES)?;
         let text = |name: &str| opened.text(name).unwrap_or_default();
         let time = |name: &str| opened.fields.text(name).and_then(read_compact_time);
-        let total = text("total_fee").parse().map(Fen).unwrap_or_default();
         let mut order = UnifiedOrder {
             body: text("body"),
             out_trade_no: text("out_trade_no"),
-            total_fee: total,
+            total_fee: opened.fen("total_fee"),
             spbill_create_ip: text("spbill_create_ip"),
             notify_url: text("notify_url"),
             trade_type: TradeType::read(&text("trade_type")).unwrap_or_default(),
@@ -122,6 +121,7 @@ impl UnifiedOrder {
             *slot = opened.text(name);
         }
         order.check_by_type()?;
+        check_sub_merchant(opened)?;
         Ok(order)
     }
 
@@ -219,11 +219,21 @@ impl UnifiedOrder {
     }
 }
 
+/// Service providers must name the sub-merchant, and the app that `sub_openid` belongs to.
+fn check_sub_merchant(opened: &Opened) -> Result<(), Refusal> {
+    let there = |name: &str| opened.fields.text(name).is_some();
+    let needs = [("sub_openid", "sub_appid"), ("sub_appid", "sub_mch_id")];
+    match needs.into_iter().find(|(given, needed)| there(given) && !there(needed)) {
+        Some((_, needed)) => Err(Refusal::Communication(format!("缺少参数{needed}"))),
+        None => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::envelope::tests::{credentials, opened};
     use super::*;
-    use crate::account::SignType;
+    use crate::account::{Merchant, SignType};
 
     fn order(trade_type: TradeType) -> UnifiedOrder {
         UnifiedOrder {
@@ -266,6 +276,55 @@ mod tests {
             round(&order(TradeType::Jsapi), &Prepaid::PrepayId("wx1".to_owned()), sign_type);
             round(&order(TradeType::App), &Prepaid::PrepayId("wx1".to_owned()), sign_type);
         }
+    }
+
+    fn provider(sub_app_id: Option<&str>, sub_mch_id: Option<&str>) -> V2Credentials {
+        let direct = credentials(SignType::HmacSha256);
+        let merchant = Merchant {
+            sub_app_id: sub_app_id.map(str::to_owned),
+            sub_mch_id: sub_mch_id.map(str::to_owned),
+            ..direct.merchant().clone()
+        };
+        V2Credentials::new(merchant, direct.key().clone(), SignType::HmacSha256).unwrap()
+    }
+
+    #[test]
+    fn service_providers_order_for_a_payer_of_either_app() {
+        let both = provider(Some("wx8888888888888888"), Some("1900000109"));
+        let theirs = UnifiedOrder {
+            openid: None,
+            sub_openid: Some("oLTPCuN5a-nBD4rAL_fa".to_owned()),
+            ..order(TradeType::Jsapi)
+        };
+        let ours = provider(None, Some("1900000109"));
+        for (credentials, order) in [(both, theirs), (ours, order(TradeType::Jsapi))] {
+            let opened = opened(&order.encode(&credentials, "n1"), &credentials);
+            assert_eq!(UnifiedOrder::decode(&opened).as_ref(), Ok(&order));
+            let prepaid = Prepaid::PrepayId("wx1".to_owned());
+            let replier = opened.replier(credentials.key(), "n2");
+            let response = order.encode_reply(&prepaid, &replier);
+            let echoed = Fields::parse(&response.body).unwrap();
+            let merchant = credentials.merchant();
+            assert_eq!(echoed.text("sub_mch_id"), merchant.sub_mch_id.as_deref());
+            assert_eq!(echoed.text("sub_appid"), merchant.sub_app_id.as_deref());
+            let answer = order.decode_reply(&credentials, &response);
+            assert_eq!(answer, Ok(Answer::Done(prepaid)));
+        }
+    }
+
+    #[test]
+    fn what_a_service_provider_leaves_out_is_told() {
+        let check = |credentials: &V2Credentials, wanted: &str| {
+            let order = UnifiedOrder {
+                sub_openid: Some("oLTPCuN5a-nBD4rAL_fa".to_owned()),
+                ..order(TradeType::Jsapi)
+            };
+            let opened = opened(&order.encode(credentials, "n1"), credentials);
+            let refusal = UnifiedOrder::decode(&opened);
+            assert_eq!(refusal, Err(Refusal::Communication(wanted.to_owned())));
+        };
+        check(&provider(None, Some("1900000109")), "缺少参数sub_appid");
+        check(&provider(Some("wx8888888888888888"), None), "缺少参数sub_mch_id");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Order query (微信支付 API v2, 查询订单).
 
-use super::envelope::{Opened, Refusal, Replier, fen, field, need, read_reply, request};
+use super::envelope::{Opened, Refusal, Replier, fen, field, need, read_reply, request, same};
 use crate::account::V2Credentials;
 use crate::china::{compact_time, read_compact_time};
-use crate::error::{Answer, FieldError, Mismatch, ReplyError};
+use crate::error::{Answer, FieldError, ReplyError};
 use crate::rules::{Kind, Rule, may};
 use crate::trade::{Paid, Trade, TradeKey, TradeState};
 use crate::xml::Fields;
@@ -33,10 +33,7 @@ impl OrderQuery {
     /// The merchant's request.
     pub fn encode(&self, credentials: &V2Credentials, nonce: &str) -> HttpRequest {
         let mut fields = Fields::new();
-        match &self.key {
-            TradeKey::OutTradeNo(number) => fields.set("out_trade_no", number),
-            TradeKey::TransactionId(number) => fields.set("transaction_id", number),
-        }
+        set_key(&mut fields, &self.key);
         request(QUERY_PATH, fields, credentials, nonce)
     }
 
@@ -44,10 +41,7 @@ impl OrderQuery {
     /// `transaction_id` counts.
     pub fn decode(opened: &Opened) -> Result<OrderQuery, Refusal> {
         opened.check(RULES)?;
-        let by_theirs = opened.text("transaction_id").map(TradeKey::TransactionId);
-        let key = by_theirs.or_else(|| opened.text("out_trade_no").map(TradeKey::OutTradeNo));
-        let missing = || Refusal::Communication("缺少参数out_trade_no或transaction_id".to_owned());
-        Ok(OrderQuery { key: key.ok_or_else(missing)? })
+        Ok(OrderQuery { key: read_key(opened)? })
     }
 
     /// The provider's reply; which fields there are depends on the state, as in production.
@@ -73,18 +67,34 @@ impl OrderQuery {
         response: &HttpResponse,
     ) -> Result<Answer<Trade>, ReplyError> {
         read_reply(credentials, response)?.then(|fields| {
-            let (name, wanted) = match &self.key {
-                TradeKey::OutTradeNo(number) => ("out_trade_no", number),
-                TradeKey::TransactionId(number) => ("transaction_id", number),
-            };
-            let found = need(&fields, name)?;
-            if found != wanted {
-                let (wanted, found) = (wanted.clone(), found.to_owned());
-                return Err(Mismatch { field: name, wanted, found }.into());
-            }
+            check_key(&fields, &self.key)?;
             let state = TradeState::read(need(&fields, "trade_state")?);
             Ok(read_trade(&fields, state)?)
         })
+    }
+}
+
+/// Names the trade in a request.
+pub(super) fn set_key(fields: &mut Fields, key: &TradeKey) {
+    match key {
+        TradeKey::OutTradeNo(number) => fields.set("out_trade_no", number),
+        TradeKey::TransactionId(number) => fields.set("transaction_id", number),
+    }
+}
+
+/// Which trade a request names; where both numbers come, `transaction_id` counts.
+pub(super) fn read_key(opened: &Opened) -> Result<TradeKey, Refusal> {
+    let by_theirs = opened.text("transaction_id").map(TradeKey::TransactionId);
+    let key = by_theirs.or_else(|| opened.text("out_trade_no").map(TradeKey::OutTradeNo));
+    let missing = || Refusal::Communication("缺少参数out_trade_no或transaction_id".to_owned());
+    key.ok_or_else(missing)
+}
+
+/// A reply must be about the trade asked for.
+pub(super) fn check_key(fields: &Fields, key: &TradeKey) -> Result<(), ReplyError> {
+    match key {
+        TradeKey::OutTradeNo(number) => same(fields, "out_trade_no", number),
+        TradeKey::TransactionId(number) => same(fields, "transaction_id", number),
     }
 }
 

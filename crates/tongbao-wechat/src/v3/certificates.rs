@@ -111,14 +111,14 @@ impl CertificatesQuery {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::envelope::tests::{API_V3_KEY, PAIR, now, opened, received, replier, stamp};
     use super::*;
     use crate::error::SignatureError;
     use rcgen::{CertificateParams, KeyPair, SerialNumber, date_time_ymd};
     use tongbao_crypt::RsaPrivateKey;
 
-    fn certificate(key: &RsaPrivateKey, serial: u8) -> Certificate {
+    pub(in crate::v3) fn certificate(key: &RsaPrivateKey, serial: u8) -> Certificate {
         let pair = KeyPair::from_pem(&key.to_pkcs8_pem()).unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.serial_number = Some(SerialNumber::from_slice(&[0x5a, serial]));

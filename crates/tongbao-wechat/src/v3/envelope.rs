@@ -4,8 +4,9 @@
 //! Answers of 2xx are verified, an empty one too; others are read as refusals without, as WeChat's
 //! own SDKs do.
 
+use super::party::named_merchant;
 use super::sign::{Authorization, Verdict, VerdictProblem, signature_headers, verify_message};
-use crate::account::{PlatformKeys, V3Credentials};
+use crate::account::{Merchant, PlatformKeys, V3Credentials};
 use crate::error::{Answer, Level, ReplyError, WechatError};
 use crate::rules::{Broken, Rule, check_object};
 use crate::xml::BODY_BYTES_MAX;
@@ -77,39 +78,6 @@ fn request(
     request
 }
 
-/// A number as one segment of a path.
-pub(super) fn path_segment(text: &str) -> String {
-    let mut segment = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte) {
-            segment.push(char::from(byte));
-        } else {
-            segment.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    segment
-}
-
-/// What a segment of a path or a value of a query stands for. `None` if it is not UTF-8 or cut.
-pub(super) fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = &tail[2..];
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[derive(Deserialize)]
 struct ErrorBody {
     code: String,
@@ -136,14 +104,20 @@ impl<'a> Received<'a> {
         }
         match status {
             200 | 201 | 204 => Ok(Answer::Done(body)),
-            400..=599 => {
-                let ErrorBody { code, message } =
-                    serde_json::from_slice(body).map_err(|_| ReplyError::Status(*status))?;
-                let level = Level::Http(*status);
-                Ok(Answer::Refused(WechatError { level, code, message }))
-            }
-            _ => Err(ReplyError::Status(*status)),
+            _ => read_refusal(self.response).map(Answer::Refused),
         }
+    }
+}
+
+/// Reads what is no success: WeChat's no, or something that is not from WeChat.
+pub(super) fn read_refusal(response: &HttpResponse) -> Result<WechatError, ReplyError> {
+    let status = response.status;
+    let body = response.body.get(..BODY_BYTES_MAX).unwrap_or(&response.body);
+    match serde_json::from_slice(body) {
+        Ok(ErrorBody { code, message }) if (400..=599).contains(&status) => {
+            Ok(WechatError { level: Level::Http(status), code, message })
+        }
+        _ => Err(ReplyError::Status(status)),
     }
 }
 
@@ -205,6 +179,9 @@ impl Refusal {
 pub struct Opened {
     /// Whose it says it is, and how it is signed. Find the key by `mchid`.
     pub authorization: Authorization,
+    /// Whose it says it is: the number from there, the others from body or query as far as they
+    /// are named; the app id is empty where it is not.
+    pub merchant: Merchant,
     /// The platform key that the answer should be signed with, if the request names one.
     pub answer_key: Option<String>,
     /// The request.
@@ -223,7 +200,8 @@ pub fn open(request: HttpRequest) -> Result<Opened, Refusal> {
         return Err(Refusal::new(400, "PARAM_ERROR", "请求体过大"));
     }
     let answer_key = request.header("Wechatpay-Serial").map(str::to_owned);
-    Ok(Opened { authorization, answer_key, request })
+    let merchant = named_merchant(&request, &authorization.mchid);
+    Ok(Opened { authorization, merchant, answer_key, request })
 }
 
 impl Opened {
@@ -283,28 +261,6 @@ impl Opened {
         // Read from the bytes, so that a name that comes twice is refused.
         serde_json::from_slice(&self.request.body).map_err(|_| no())
     }
-
-    /// The merchant number in the message must be the one that signed.
-    pub(super) fn check_mchid(&self, mchid: &str) -> Result<(), Refusal> {
-        if mchid == self.authorization.mchid {
-            return Ok(());
-        }
-        let message = "http header中的mchid与post payload中的mchid不匹配";
-        Err(Refusal::new(400, "PARAM_ERROR", message))
-    }
-
-    /// The only parameter of a query string, `mchid`, which must be the one that signed.
-    pub(super) fn check_query_mchid(&self) -> Result<(), Refusal> {
-        let query = self.request.query();
-        let value = query.strip_prefix("mchid=").and_then(unescape);
-        let missing = || {
-            let place = "/query/mchid".to_owned();
-            let message =
-                "输入源“/query/mchid”映射到字段“直连商户号”必填性规则校验失败，此字段为必填项";
-            Broken { place, value: Value::Null, message: message.to_owned() }
-        };
-        self.check_mchid(&value.ok_or_else(|| Refusal::param(missing(), "query"))?)
-    }
 }
 
 /// Signs the provider's answers and notifications.
@@ -349,7 +305,6 @@ impl Replier<'_> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::account::Merchant;
     use crate::error::SignatureError;
     use std::sync::LazyLock;
     use tongbao_types::Secret;
@@ -362,7 +317,7 @@ pub(super) mod tests {
 
     pub(in crate::v3) const API_V3_KEY: &str = "0123456789abcdef0123456789ABCDEF";
     pub(in crate::v3) const PLATFORM_ID: &str = "PUB_KEY_ID_0116000000";
-    const SERIAL: &str = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1";
+    pub(in crate::v3) const SERIAL: &str = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1";
 
     pub(in crate::v3) static PAIR: LazyLock<Pair> = LazyLock::new(|| {
         let platform = RsaPrivateKey::generate();
@@ -373,6 +328,19 @@ pub(super) mod tests {
         let v3 = Secret::new(API_V3_KEY.to_owned());
         let credentials = V3Credentials::new(merchant, SERIAL, &key, &v3).unwrap();
         Pair { credentials: credentials.trusting(trust), platform }
+    });
+
+    /// A service provider's account, with the keys of the pair.
+    pub(in crate::v3) static PARTNER: LazyLock<V3Credentials> = LazyLock::new(|| {
+        let merchant = Merchant {
+            sub_app_id: Some("wxd678efh567hg6787".to_owned()),
+            sub_mch_id: Some("1900000209".to_owned()),
+            ..PAIR.credentials.merchant().clone()
+        };
+        let key = Secret::new(PAIR.credentials.merchant_key().to_pkcs8_pem().to_string());
+        let v3 = Secret::new(API_V3_KEY.to_owned());
+        let credentials = V3Credentials::new(merchant, SERIAL, &key, &v3).unwrap();
+        credentials.trusting(PAIR.credentials.trust().clone())
     });
 
     pub(in crate::v3) fn now() -> Timestamp {
@@ -467,22 +435,25 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn numbers_travel_in_paths_unharmed() {
-        for number in ["abc_DEF-123*", "a|b", "中 %/?", ""] {
-            assert_eq!(unescape(&path_segment(number)).as_deref(), Some(number));
-        }
-        assert_eq!(path_segment("a|b*"), "a%7Cb*");
-        for wrong in ["%", "%4", "%zz", "%+1", "%ff"] {
-            assert_eq!(unescape(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn another_merchants_number_in_the_message_is_refused() {
-        let opened = opened(get("/v3/x?mchid=1900000110".to_owned(), &PAIR.credentials, stamp()));
-        assert_eq!(opened.check_query_mchid().unwrap_err().status, 400);
-        let opened = open(get("/v3/x".to_owned(), &PAIR.credentials, stamp())).unwrap();
-        let refusal = opened.check_query_mchid().unwrap_err();
-        assert_eq!(refusal.detail.unwrap()["location"], "query");
+    fn an_account_with_both_keys_takes_either_and_no_key_under_the_others_name() {
+        let (own, other) = (RsaPrivateKey::generate(), RsaPrivateKey::generate());
+        let certificate = super::super::certificates::tests::certificate(&own, 1);
+        let serial = certificate.serial_hex();
+        let trust = PAIR.credentials.trust().clone();
+        let keys = trust.with_certificate(&certificate.to_pem()).unwrap();
+        let read = |key: &RsaPrivateKey, serial: &str| {
+            let response = Replier { key, serial, ..replier() }.json(&json!({}));
+            let answer = Received { keys: &keys, ..received(&response) }.verified();
+            answer.map(|_| ())
+        };
+        assert_eq!(read(&PAIR.platform, PLATFORM_ID), Ok(()));
+        assert_eq!(read(&own, &serial), Ok(()));
+        assert_eq!(read(&own, &serial.to_ascii_lowercase()), Ok(()));
+        assert_eq!(read(&own, PLATFORM_ID), Err(SignatureError::Mismatch.into()));
+        assert_eq!(read(&PAIR.platform, &serial), Err(SignatureError::Mismatch.into()));
+        let unknown = read(&other, "0123").unwrap_err();
+        assert_eq!(unknown.unknown_key(), Some("0123"));
+        // Requests still ask for the public key, so that the move gets on.
+        assert_eq!(keys.public_key_id(), Some(PLATFORM_ID));
     }
 }

@@ -1,11 +1,14 @@
-//! Payment notification (微信支付 API v3, 支付成功回调通知).
+//! Notifications (微信支付 API v3, 支付成功回调通知 and 退款结果回调通知), and what is in one about a
+//! payment. What is in one about a refund is in `refund_notice.rs`.
 //!
 //! Checked in this order: size, syntax, signature headers, a known key, signature, age, decryption,
-//! merchant number and app id, then the typed fields. The amount is compared where the order is
-//! known, not here. A notification can be replayed for five minutes: keep its `id`.
+//! the kind of news, merchant number and app id, then the typed fields. The amount is compared
+//! where the order is known, not here. A notification can be replayed for five minutes: keep its
+//! `id`.
 
 use super::envelope::{CONTENT_TYPE, Replier};
 use super::query::TradeBody;
+use super::refund_notice::{RefundNews, RefundNoticeBody, is_refund_event};
 use super::resource::Resource;
 use super::sign::verify_message;
 use crate::account::{Merchant, PlatformKeys, V3Credentials};
@@ -33,6 +36,15 @@ struct Body {
     resource: Resource,
 }
 
+/// What a notification tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// An order was paid.
+    Payment(Verified<Notification>),
+    /// A refund ended, well or not.
+    Refund(Verified<RefundNews>),
+}
+
 /// Verifies a notification for this account. If the key is not known
 /// ([`NoticeError::unknown_key`]), fetch the certificates and try once more.
 pub fn receive(
@@ -40,19 +52,36 @@ pub fn receive(
     keys: &PlatformKeys,
     request: &HttpRequest,
     now: Timestamp,
-) -> Result<Verified<Notification>, NoticeError> {
+) -> Result<News, NoticeError> {
     if request.body.len() > BODY_BYTES_MAX {
         return Err(NoticeError::TooLarge);
     }
-    let malformed = |error: serde_json::Error| NoticeError::Malformed(error.to_string());
     let body: Body = serde_json::from_slice(&request.body).map_err(malformed)?;
     verify_message(keys, &request.headers, &request.body, now)?;
     let plain = body.resource.open(credentials.api_v3_key()).ok_or(NoticeError::Undecryptable)?;
-    if body.event_type != PAID_EVENT {
-        return Err(NoticeError::EventUnknown(body.event_type.chars().take(40).collect()));
+    match body.event_type.as_str() {
+        PAID_EVENT => read_payment(credentials.merchant(), body, &plain).map(News::Payment),
+        word if is_refund_event(word) => {
+            let inner: RefundNoticeBody = serde_json::from_slice(&plain).map_err(malformed)?;
+            let refund = inner.read(credentials.merchant(), word)?;
+            let (id, event_type) = (body.id, body.event_type);
+            Ok(News::Refund(Verified::new(RefundNews { id, event_type, refund })))
+        }
+        other => Err(NoticeError::EventUnknown(other.chars().take(40).collect())),
     }
-    let inner: TradeBody = serde_json::from_slice(&plain).map_err(malformed)?;
-    if let Err(mismatch) = inner.check_identity(credentials.merchant()) {
+}
+
+fn malformed(error: serde_json::Error) -> NoticeError {
+    NoticeError::Malformed(error.to_string())
+}
+
+fn read_payment(
+    merchant: &Merchant,
+    body: Body,
+    plain: &[u8],
+) -> Result<Verified<Notification>, NoticeError> {
+    let inner: TradeBody = serde_json::from_slice(plain).map_err(malformed)?;
+    if let Err(mismatch) = inner.check_identity(merchant) {
         let out_trade_no = inner.out_trade_no;
         return Err(NoticeError::Account { mismatch, out_trade_no });
     }
@@ -100,14 +129,25 @@ pub struct Notice<'a> {
 pub fn encode_notice(notice: &Notice<'_>, target: &str, replier: &Replier<'_>) -> HttpRequest {
     let plain = serde_json::to_vec(&TradeBody::of(notice.trade, notice.merchant))
         .expect("a trade has text keys and plain values");
-    let mut resource = Resource::seal(notice.api_v3_key, notice.nonce, "transaction", &plain);
-    resource.original_type = Some("transaction".to_owned());
+    let resource = Resource::seal(notice.api_v3_key, notice.nonce, "transaction", &plain);
+    let summary = notice.trade.state.description();
+    seal_notice((notice.id, notice.created_at), (PAID_EVENT, summary), resource, (target, replier))
+}
+
+/// A notification around its encrypted part, which bears the name of what is inside.
+pub(super) fn seal_notice(
+    (id, created_at): (&str, Timestamp),
+    (event_type, summary): (&str, &str),
+    mut resource: Resource,
+    (target, replier): (&str, &Replier<'_>),
+) -> HttpRequest {
+    resource.original_type = Some(resource.associated_data.clone());
     let body = Body {
-        id: notice.id.to_owned(),
-        create_time: rfc3339_time(notice.created_at),
+        id: id.to_owned(),
+        create_time: rfc3339_time(created_at),
         resource_type: "encrypt-resource".to_owned(),
-        event_type: PAID_EVENT.to_owned(),
-        summary: notice.trade.state.description().to_owned(),
+        event_type: event_type.to_owned(),
+        summary: summary.to_owned(),
         resource,
     };
     let body = serde_json::to_vec(&body).expect("a notification has text keys and plain values");
@@ -126,7 +166,7 @@ pub fn is_accepted(response: &HttpResponse) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::envelope::tests::{PAIR, now, replier};
+    use super::super::envelope::tests::{PAIR, PARTNER, now, replier};
     use super::super::query::tests::trade;
     use super::*;
     use crate::error::SignatureError;
@@ -173,7 +213,10 @@ mod tests {
 
     fn read_at(request: &HttpRequest, now: Timestamp) -> Result<Notification, NoticeError> {
         let keys = PAIR.credentials.trust();
-        receive(&PAIR.credentials, keys, request, now).map(Verified::into_value)
+        match receive(&PAIR.credentials, keys, request, now)? {
+            News::Payment(verified) => Ok(verified.into_value()),
+            News::Refund(verified) => panic!("{verified:?} is no payment"),
+        }
     }
 
     fn read(request: &HttpRequest) -> Result<Notification, NoticeError> {
@@ -267,6 +310,24 @@ mod tests {
     }
 
     #[test]
+    fn a_service_provider_hears_of_its_sub_merchants_payment() {
+        let key = PAIR.credentials.api_v3_key();
+        let request = notice(PARTNER.merchant(), key);
+        let keys = PARTNER.trust();
+        let Ok(News::Payment(news)) = receive(&PARTNER, keys, &request, now()) else { panic!() };
+        assert_eq!(news.value().trade, trade(TradeState::Success));
+        // An ordinary merchant's news is not for it, nor another sub-merchant's.
+        let sub_mch_id = Some("1900000210".to_owned());
+        let other = Merchant { sub_mch_id, ..PARTNER.merchant().clone() };
+        for (merchant, field) in [(PAIR.credentials.merchant(), "sp_appid"), (&other, "sub_mchid")]
+        {
+            let refused = receive(&PARTNER, keys, &notice(merchant, key), now()).unwrap_err();
+            let NoticeError::Account { mismatch, .. } = refused else { panic!("{refused:?}") };
+            assert_eq!(mismatch.field, field);
+        }
+    }
+
+    #[test]
     fn probes_and_other_events_are_refused() {
         let mut probe = genuine();
         for (name, text) in &mut probe.headers {
@@ -275,8 +336,11 @@ mod tests {
             }
         }
         assert!(read(&probe).unwrap_err().is_probe());
+        let other = altered(|b| b["event_type"] = json!("COUPON.USE"), None);
+        assert_eq!(read(&other).unwrap_err(), NoticeError::EventUnknown("COUPON.USE".into()));
+        // A payment under a refund's name is neither.
         let refund = altered(|b| b["event_type"] = json!("REFUND.SUCCESS"), None);
-        assert_eq!(read(&refund).unwrap_err(), NoticeError::EventUnknown("REFUND.SUCCESS".into()));
+        assert!(matches!(read(&refund).unwrap_err(), NoticeError::Malformed(_)));
     }
 
     #[test]

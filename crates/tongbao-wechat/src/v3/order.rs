@@ -1,6 +1,7 @@
-//! Order (微信支付 API v3, Native/JSAPI/APP/H5 下单).
+//! Order (微信支付 API v3, Native/JSAPI/APP/H5 下单), of ordinary merchants and service providers.
 
 use super::envelope::{Opened, Received, Refusal, Replier, Stamp, post, read_json};
+use super::party::{Mode, Party};
 use crate::account::V3Credentials;
 use crate::china::rfc3339_time;
 use crate::error::{Answer, ReplyError};
@@ -9,9 +10,6 @@ use crate::trade::{Prepaid, TradeType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tongbao_types::{Fen, HttpRequest, HttpResponse, Timestamp};
-
-/// Where orders are sent; the type follows.
-const PATH: &str = "/v3/pay/transactions/";
 
 /// An order. Texts are limited in bytes of UTF-8.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -38,8 +36,11 @@ pub struct Order {
     pub total: Fen,
     /// `CNY`.
     pub currency: Option<String>,
-    /// The payer; JSAPI needs it.
+    /// The payer under `appid`, or under `sp_appid` of a service provider. JSAPI needs it, or
+    /// `sub_openid`.
     pub openid: Option<String>,
+    /// The payer under `sub_appid`; service providers only.
+    pub sub_openid: Option<String>,
     /// The goods, as WeChat writes them.
     pub detail: Option<Value>,
     /// Where the payer is; H5 needs it.
@@ -66,8 +67,8 @@ pub struct SceneInfo {
 
 #[derive(Serialize, Deserialize)]
 struct Body {
-    appid: String,
-    mchid: String,
+    #[serde(flatten)]
+    party: Party,
     description: String,
     out_trade_no: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,21 +94,26 @@ struct Body {
 }
 
 #[derive(Serialize, Deserialize)]
-struct AmountBody {
-    total: i64,
+pub(super) struct AmountBody {
+    pub(super) total: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    currency: Option<String>,
+    pub(super) currency: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct PayerBody {
-    openid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    openid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sp_openid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub_openid: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SettleBody {
+pub(super) struct SettleBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    profit_sharing: Option<bool>,
+    pub(super) profit_sharing: Option<bool>,
 }
 
 const GOODS: &[Rule] = &[
@@ -141,12 +147,10 @@ const SCENE: &[Rule] = &[
     may("store_info", "商户门店信息", Kind::Object(STORE)),
     may("h5_info", "H5场景信息", Kind::Object(H5)),
 ];
-const AMOUNT: &[Rule] =
+pub(super) const AMOUNT: &[Rule] =
     &[must("total", "总金额", Kind::Integer(1)), may("currency", "货币类型", Kind::Word(&["CNY"]))];
 const LIMITS: Kind = Kind::Word(&["no_balance", "no_credit", "no_debit", "balance_only"]);
 const RULES: &[Rule] = &[
-    must("appid", "公众号ID", Kind::Text(1, 32)),
-    must("mchid", "直连商户号", Kind::Text(1, 32)),
     must("description", "商品描述", Kind::Text(1, 127)),
     must("out_trade_no", "商户订单号", Kind::OutTradeNo),
     may("time_expire", "交易结束时间", Kind::Time),
@@ -156,23 +160,29 @@ const RULES: &[Rule] = &[
     may("support_fapiao", "电子发票入口开放标识", Kind::Flag),
     may("limit_pay", "指定支付方式", Kind::List(&LIMITS)),
     must("amount", "订单金额", Kind::Object(AMOUNT)),
-    may("payer", "支付者", Kind::Object(&[must("openid", "用户标识", Kind::Text(1, 128))])),
     may("detail", "优惠功能", Kind::Object(DETAIL)),
     may("scene_info", "场景信息", Kind::Object(SCENE)),
-    may(
-        "settle_info",
-        "结算信息",
-        Kind::Object(&[may("profit_sharing", "是否指定分账", Kind::Flag)]),
-    ),
+    may("settle_info", "结算信息", Kind::Object(SETTLE)),
 ];
+pub(super) const SETTLE: &[Rule] = &[may("profit_sharing", "是否指定分账", Kind::Flag)];
+const PAYER: Rule =
+    may("payer", "支付者", Kind::Object(&[must("openid", "用户标识", Kind::Text(1, 128))]));
+const PARTNER_PAYER: Rule = may(
+    "payer",
+    "支付者",
+    Kind::Object(&[
+        may("sp_openid", "用户服务标识", Kind::Text(1, 128)),
+        may("sub_openid", "用户子标识", Kind::Text(1, 128)),
+    ]),
+);
 
 impl Order {
     /// The merchant's request.
     pub fn encode(&self, credentials: &V3Credentials, stamp: Stamp<'_>) -> HttpRequest {
         let merchant = credentials.merchant();
+        let mode = Mode::of(merchant);
         let body = Body {
-            appid: merchant.app_id.clone(),
-            mchid: merchant.mch_id.clone(),
+            party: Party::of(merchant),
             description: self.description.clone(),
             out_trade_no: self.out_trade_no.clone(),
             time_expire: self.time_expire.map(rfc3339_time),
@@ -182,21 +192,24 @@ impl Order {
             support_fapiao: self.support_fapiao,
             limit_pay: self.limit_pay.clone(),
             amount: AmountBody { total: self.total.0, currency: self.currency.clone() },
-            payer: self.openid.clone().map(|openid| PayerBody { openid }),
+            payer: self.payer(mode),
             detail: self.detail.clone(),
             scene_info: self.scene_info.clone(),
             settle_info: self.profit_sharing.map(|flag| SettleBody { profit_sharing: Some(flag) }),
         };
-        post(format!("{PATH}{}", segment(self.trade_type)), &body, credentials, stamp)
+        post(mode.path(segment(self.trade_type)), &body, credentials, stamp)
     }
 
-    /// The provider reads a request, already found to be signed well, and the app id in it.
+    /// The provider reads a request, already found to be signed well, and the app id in it (a
+    /// service provider's own; `opened.merchant` has the sub-merchant's).
     pub fn decode(opened: &Opened) -> Result<(Order, String), Refusal> {
-        let trade_type = opened.request.path().strip_prefix(PATH).and_then(read_segment);
         let not_found = || Refusal::new(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在");
-        let trade_type = trade_type.ok_or_else(not_found)?;
-        let body: Body = opened.body(RULES)?;
-        opened.check_mchid(&body.mchid)?;
+        let (mode, rest) = Mode::strip(opened.request.path()).ok_or_else(not_found)?;
+        let trade_type = read_segment(rest).ok_or_else(not_found)?;
+        let payer_rule = if mode == Mode::Partner { PARTNER_PAYER } else { PAYER };
+        let body: Body = opened.body(&[mode.rules(), RULES, &[payer_rule]].concat())?;
+        opened.check_party(&body.party)?;
+        let payer = body.payer.unwrap_or_default();
         let time = body.time_expire.as_deref().map(str::parse).transpose();
         let order = Order {
             trade_type,
@@ -210,13 +223,17 @@ impl Order {
             limit_pay: body.limit_pay,
             total: Fen(body.amount.total),
             currency: body.amount.currency,
-            openid: body.payer.map(|payer| payer.openid),
+            openid: payer.openid.or(payer.sp_openid),
+            sub_openid: payer.sub_openid,
             detail: body.detail,
             scene_info: body.scene_info,
             profit_sharing: body.settle_info.and_then(|settle| settle.profit_sharing),
         };
-        order.check_by_type()?;
-        Ok((order, body.appid))
+        order.check_by_type(mode)?;
+        if order.sub_openid.is_some() && body.party.sub_appid.is_none() {
+            return Err(missing("/body/sub_appid"));
+        }
+        Ok((order, body.party.app_id().to_owned()))
     }
 
     /// The provider's reply.
@@ -259,17 +276,39 @@ impl Order {
         })
     }
 
-    fn check_by_type(&self) -> Result<(), Refusal> {
-        let place = match self.trade_type {
-            TradeType::Jsapi if self.openid.is_none() => "/body/payer/openid",
-            TradeType::Mweb if self.scene_info.as_ref().is_none_or(|s| s.h5_info.is_none()) => {
-                "/body/scene_info/h5_info"
+    fn payer(&self, mode: Mode) -> Option<PayerBody> {
+        let (openid, sub_openid) = (self.openid.clone(), self.sub_openid.clone());
+        match mode {
+            Mode::Direct => {
+                openid.map(|openid| PayerBody { openid: Some(openid), ..PayerBody::default() })
             }
-            _ => return Ok(()),
-        };
-        let message = format!("输入源“{place}”必填性规则校验失败，此字段为必填项");
-        Err(Refusal::new(400, "PARAM_ERROR", &message))
+            Mode::Partner => (openid.is_some() || sub_openid.is_some()).then_some(PayerBody {
+                openid: None,
+                sp_openid: openid,
+                sub_openid,
+            }),
+        }
     }
+
+    fn check_by_type(&self, mode: Mode) -> Result<(), Refusal> {
+        let nobody = self.openid.is_none() && self.sub_openid.is_none();
+        match (self.trade_type, mode) {
+            (TradeType::Jsapi, Mode::Direct) if nobody => Err(missing("/body/payer/openid")),
+            (TradeType::Jsapi, Mode::Partner) if nobody => Err(missing("/body/payer/sp_openid")),
+            (TradeType::Mweb, _)
+                if self.scene_info.as_ref().is_none_or(|scene| scene.h5_info.is_none()) =>
+            {
+                Err(missing("/body/scene_info/h5_info"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A field that only some requests must have.
+pub(super) fn missing(place: &str) -> Refusal {
+    let message = format!("输入源“{place}”必填性规则校验失败，此字段为必填项");
+    Refusal::new(400, "PARAM_ERROR", &message)
 }
 
 const fn segment(trade_type: TradeType) -> &'static str {
@@ -288,7 +327,7 @@ fn read_segment(text: &str) -> Option<TradeType> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::envelope::tests::{PAIR, opened, received, replier, stamp};
+    use super::super::envelope::tests::{PAIR, PARTNER, opened, received, replier, stamp};
     use super::*;
     use serde_json::json;
 
@@ -398,6 +437,59 @@ mod tests {
         check(TradeType::Jsapi, without, "openid");
         let bare = |b: &mut Value| b["scene_info"] = json!({"payer_client_ip": "::1"});
         check(TradeType::Mweb, bare, "h5_info");
+    }
+
+    #[test]
+    fn a_service_providers_order_names_both_merchants() {
+        let with = |openid: Option<&str>, sub: Option<&str>| {
+            let (openid, sub_openid) = (openid.map(str::to_owned), sub.map(str::to_owned));
+            Order { openid, sub_openid, ..order(TradeType::Jsapi) }
+        };
+        let sent = with(None, Some("oSub")).encode(&PARTNER, stamp());
+        assert_eq!(sent.target, "/v3/pay/partner/transactions/jsapi");
+        let wanted = r#"{"sp_appid":"wxd930ea5d5a258f4f","sp_mchid":"1900000109","sub_appid":"wxd678efh567hg6787","sub_mchid":"1900000209","description":"测试","out_trade_no":"20180821665587","time_expire":"2026-11-21T14:30:00+08:00","notify_url":"https://pay.example.com/notify","amount":{"total":1},"payer":{"sub_openid":"oSub"}}"#;
+        assert_eq!(sent.body, wanted);
+        for order in [with(None, Some("oSub")), with(Some("oSp"), None), with(Some("a"), Some("b"))]
+        {
+            let opened = opened(order.encode(&PARTNER, stamp()));
+            assert_eq!(opened.merchant, *PARTNER.merchant());
+            let app_id = PARTNER.merchant().app_id.clone();
+            assert_eq!(Order::decode(&opened), Ok((order, app_id)));
+        }
+        for trade_type in [TradeType::Native, TradeType::App, TradeType::Mweb] {
+            let order = order(trade_type);
+            let opened = opened(order.encode(&PARTNER, stamp()));
+            assert_eq!(Order::decode(&opened).unwrap().0, order);
+        }
+    }
+
+    #[test]
+    fn the_provider_refuses_what_breaks_a_service_providers_rules() {
+        let check = |change: fn(&mut Value), words: &str| {
+            let sent = order(TradeType::Jsapi).encode(&PARTNER, stamp());
+            let mut body: Value = serde_json::from_slice(&sent.body).unwrap();
+            change(&mut body);
+            let sent = post(sent.target, &body, &PARTNER, stamp());
+            let refusal = Order::decode(&opened(sent)).unwrap_err();
+            assert_eq!((refusal.status, refusal.code.as_str()), (400, "PARAM_ERROR"));
+            assert!(refusal.message.contains(words), "{} has not {words}", refusal.message);
+        };
+        fn drop(body: &mut Value, name: &str) {
+            body.as_object_mut().unwrap().remove(name);
+        }
+        check(|b| drop(b, "sp_appid"), "“/body/sp_appid”");
+        check(|b| drop(b, "sp_mchid"), "“/body/sp_mchid”");
+        check(|b| drop(b, "sub_mchid"), "“/body/sub_mchid”");
+        check(|b| drop(b, "payer"), "“/body/payer/sp_openid”");
+        check(|b| b["payer"] = json!({}), "“/body/payer/sp_openid”");
+        check(|b| b["payer"] = json!({"openid": "o"}), "额外参数");
+        check(|b| b["sp_mchid"] = json!("1900000110"), "不匹配");
+        check(|b| b["mchid"] = json!("1900000109"), "额外参数");
+        let without_app = |b: &mut Value| {
+            b["payer"] = json!({"sub_openid": "o"});
+            drop(b, "sub_appid");
+        };
+        check(without_app, "“/body/sub_appid”");
     }
 
     #[test]

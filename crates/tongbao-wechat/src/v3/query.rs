@@ -2,19 +2,19 @@
 //!
 //! The object of the reply is also what payment notifications carry inside.
 
-use super::envelope::{
-    Opened, Received, Refusal, Replier, Stamp, get, path_segment, read_json, unescape,
-};
+use super::envelope::{Opened, Received, Refusal, Replier, Stamp, get, read_json};
+use super::party::{Mode, Party, same};
+use super::target::{checked_segment, path_segment};
 use crate::account::{Merchant, V3Credentials};
 use crate::china::rfc3339_time;
 use crate::error::{Answer, FieldError, Mismatch, ReplyError};
-use crate::rules::{Kind, check_text, must};
+use crate::rules::{Kind, must};
 use crate::trade::{Paid, Trade, TradeKey, TradeState};
 use serde::{Deserialize, Serialize};
 use tongbao_types::{Fen, HttpRequest, HttpResponse};
 
-const BY_OURS: &str = "/v3/pay/transactions/out-trade-no/";
-const BY_THEIRS: &str = "/v3/pay/transactions/id/";
+const BY_OURS: &str = "out-trade-no/";
+const BY_THEIRS: &str = "id/";
 
 /// How does this trade stand?
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +35,19 @@ impl OrderQuery {
             TradeKey::OutTradeNo(number) => (BY_OURS, number),
             TradeKey::TransactionId(number) => (BY_THEIRS, number),
         };
-        let mchid = &credentials.merchant().mch_id;
-        get(format!("{path}{}?mchid={mchid}", path_segment(number)), credentials, stamp)
+        let merchant = credentials.merchant();
+        let mchid = &merchant.mch_id;
+        let query = match &merchant.sub_mch_id {
+            None => format!("mchid={mchid}"),
+            Some(sub_mchid) => format!("sp_mchid={mchid}&sub_mchid={sub_mchid}"),
+        };
+        let rest = format!("{path}{}?{query}", path_segment(number));
+        get(Mode::of(merchant).path(&rest), credentials, stamp)
     }
 
     /// The provider reads a request, already found to be signed well.
     pub fn decode(opened: &Opened) -> Result<OrderQuery, Refusal> {
-        let path = opened.request.path();
+        let (mode, path) = Mode::strip(opened.request.path()).unwrap_or((Mode::Direct, ""));
         let rule = must("out_trade_no", "商户订单号", Kind::OutTradeNo);
         let query = if let Some(number) = path.strip_prefix(BY_OURS) {
             let number = checked_segment(number, &rule)?;
@@ -51,7 +57,7 @@ impl OrderQuery {
             let rule = must("transaction_id", "微信支付订单号", Kind::Text(1, 32));
             OrderQuery { key: TradeKey::TransactionId(checked_segment(number, &rule)?) }
         };
-        opened.check_query_mchid()?;
+        opened.check_query(mode)?;
         Ok(query)
     }
 
@@ -77,21 +83,10 @@ impl OrderQuery {
                     ("transaction_id", number, body.transaction_id.as_deref())
                 }
             };
-            if found != Some(wanted.as_str()) {
-                let found = found.unwrap_or("").to_owned();
-                return Err(Mismatch { field, wanted: wanted.clone(), found }.into());
-            }
+            same(field, wanted, found)?;
             Ok(body.trade()?)
         })
     }
-}
-
-/// A number out of a path, checked by the rule of its name.
-pub(super) fn checked_segment(segment: &str, rule: &crate::rules::Rule) -> Result<String, Refusal> {
-    let number = unescape(segment).unwrap_or_default();
-    let checked = check_text(Some(&number), rule, "/uri_template");
-    checked.map_err(|broken| Refusal::param(broken, "uri_template"))?;
-    Ok(number)
 }
 
 /// A trade in JSON. Fields are in the order of their names, as production writes them.
@@ -99,17 +94,27 @@ pub(super) fn checked_segment(segment: &str, rule: &crate::rules::Rule) -> Resul
 pub(super) struct TradeBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     amount: Option<AmountBody>,
-    appid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    appid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attach: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     bank_type: Option<String>,
-    mchid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mchid: Option<String>,
     pub(super) out_trade_no: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payer: Option<PayerBody>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     promotion_detail: Option<Vec<serde_json::Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sp_appid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sp_mchid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub_appid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub_mchid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     success_time: Option<String>,
     trade_state: String,
@@ -133,15 +138,20 @@ struct AmountBody {
     total: Option<i64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct PayerBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     openid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sp_openid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sub_openid: Option<String>,
 }
 
 impl TradeBody {
     pub(super) fn of(trade: &Trade, merchant: &Merchant) -> TradeBody {
         let paid = trade.paid.as_ref();
+        let party = Party::of(merchant);
         TradeBody {
             amount: paid.map(|paid| AmountBody {
                 currency: Some(paid.currency.clone()),
@@ -149,13 +159,17 @@ impl TradeBody {
                 payer_total: paid.payer_total.map(|fen| fen.0),
                 total: Some(paid.total.0),
             }),
-            appid: merchant.app_id.clone(),
+            appid: party.appid,
             attach: paid.map(|_| trade.attach.clone()),
             bank_type: paid.and_then(|paid| paid.bank_type.clone()),
-            mchid: merchant.mch_id.clone(),
+            mchid: party.mchid,
             out_trade_no: trade.out_trade_no.clone(),
-            payer: paid.map(|paid| PayerBody { openid: paid.openid.clone() }),
+            payer: paid.map(|paid| PayerBody::of(paid.openid.clone(), merchant)),
             promotion_detail: paid.map(|_| Vec::new()),
+            sp_appid: party.sp_appid,
+            sp_mchid: party.sp_mchid,
+            sub_appid: party.sub_appid,
+            sub_mchid: party.sub_mchid,
             success_time: paid.and_then(|paid| paid.success_time).map(rfc3339_time),
             trade_state: trade.state.as_str().to_owned(),
             trade_state_desc: trade.state_desc.clone(),
@@ -164,14 +178,17 @@ impl TradeBody {
         }
     }
 
-    /// `appid` and `mchid` must be the account's.
+    /// App ids and merchant numbers must be the account's.
     pub(super) fn check_identity(&self, merchant: &Merchant) -> Result<(), Mismatch> {
-        let same = |field, wanted: &str, found: &str| {
-            let (wanted, found) = (wanted.to_owned(), found.to_owned());
-            if wanted == found { Ok(()) } else { Err(Mismatch { field, wanted, found }) }
+        let party = Party {
+            appid: self.appid.clone(),
+            mchid: self.mchid.clone(),
+            sp_appid: self.sp_appid.clone(),
+            sp_mchid: self.sp_mchid.clone(),
+            sub_appid: self.sub_appid.clone(),
+            sub_mchid: self.sub_mchid.clone(),
         };
-        same("appid", &merchant.app_id, &self.appid)?;
-        same("mchid", &merchant.mch_id, &self.mchid)
+        party.check(merchant)
     }
 
     /// The typed trade.
@@ -198,7 +215,7 @@ impl TradeBody {
             total: Fen(total),
             payer_total: amount.payer_total.map(Fen),
             currency: amount.currency.unwrap_or_else(|| "CNY".to_owned()),
-            openid: self.payer.and_then(|payer| payer.openid),
+            openid: self.payer.and_then(PayerBody::openid),
             trade_type: self.trade_type,
             bank_type: self.bank_type,
             success_time: time.map_err(|_| wrong("success_time", "is not RFC 3339"))?,
@@ -206,9 +223,28 @@ impl TradeBody {
     }
 }
 
+impl PayerBody {
+    fn of(openid: Option<String>, merchant: &Merchant) -> PayerBody {
+        let (mut payer, partner) = (PayerBody::default(), Mode::of(merchant) == Mode::Partner);
+        let place = match &merchant.sub_app_id {
+            Some(_) if partner => &mut payer.sub_openid,
+            None if partner => &mut payer.sp_openid,
+            _ => &mut payer.openid,
+        };
+        *place = openid;
+        payer
+    }
+
+    /// The payer in the app that was paid in: the sub-merchant's, where it has one.
+    fn openid(self) -> Option<String> {
+        let given = |openid: Option<String>| openid.filter(|openid| !openid.is_empty());
+        given(self.openid).or(given(self.sub_openid)).or(given(self.sp_openid))
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::envelope::tests::{PAIR, opened, received, replier, stamp};
+    use super::super::envelope::tests::{PAIR, PARTNER, opened, received, replier, stamp};
     use super::*;
     use serde_json::{Value, json};
 
@@ -266,6 +302,51 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_service_provider_asks_and_is_told_with_both_numbers() {
+        let query = OrderQuery::by_out_trade_no("20180821|665587*");
+        let request = query.encode(&PARTNER, stamp());
+        let wanted = "/v3/pay/partner/transactions/out-trade-no/20180821%7C665587*?sp_mchid=1900000109&sub_mchid=1900000209";
+        assert_eq!(request.target, wanted);
+        let opened = opened(request);
+        assert_eq!(OrderQuery::decode(&opened).as_ref(), Ok(&query));
+        assert_eq!(opened.merchant.sub_mch_id.as_deref(), Some("1900000209"));
+        let paid = trade(TradeState::Success);
+        let response = OrderQuery::encode_reply(&paid, PARTNER.merchant(), &replier());
+        let wanted = r#"{"amount":{"currency":"CNY","payer_currency":"CNY","payer_total":100,"total":101},"attach":"","bank_type":"OTHERS","out_trade_no":"20180821|665587*","payer":{"sub_openid":"oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},"promotion_detail":[],"sp_appid":"wxd930ea5d5a258f4f","sp_mchid":"1900000109","sub_appid":"wxd678efh567hg6787","sub_mchid":"1900000209","success_time":"2026-11-21T00:00:00+08:00","trade_state":"SUCCESS","trade_state_desc":"支付成功","trade_type":"NATIVE","transaction_id":"4200000263201902167700136502"}"#;
+        assert_eq!(response.body, wanted);
+        let answer = query.decode_reply(&PARTNER, &received(&response));
+        assert_eq!(answer, Ok(Answer::Done(paid)));
+        let of_another = query.decode_reply(&PAIR.credentials, &received(&response));
+        assert!(matches!(of_another, Err(ReplyError::Mismatch(m)) if m.field == "appid"));
+    }
+
+    #[test]
+    fn the_payer_is_known_under_the_app_that_was_paid_in() {
+        let read = |payer: Value| serde_json::from_value::<PayerBody>(payer).unwrap().openid();
+        assert_eq!(read(json!({"sp_openid": "a", "sub_openid": "b"})).as_deref(), Some("b"));
+        assert_eq!(read(json!({"sp_openid": "a", "sub_openid": ""})).as_deref(), Some("a"));
+        assert_eq!(read(json!({"openid": "c"})).as_deref(), Some("c"));
+        assert_eq!(read(json!({})), None);
+        let direct_app = Merchant { sub_app_id: None, ..PARTNER.merchant().clone() };
+        let payer = PayerBody::of(Some("a".to_owned()), &direct_app);
+        assert_eq!(serde_json::to_value(payer).unwrap(), json!({"sp_openid": "a"}));
+    }
+
+    #[test]
+    fn a_production_reply_is_read() {
+        // As a merchant of the community published it, with its numbers cut short.
+        let body = r#"{"amount":{"currency":"CNY","payer_currency":"CNY","payer_total":1,"total":1},"appid":"wxd930ea5d5a258f4f","attach":"","bank_type":"BOC_CREDIT","mchid":"1900000109","out_trade_no":"TC2022","payer":{"openid":"ol6"},"promotion_detail":[],"success_time":"2022-07-14T15:34:45+08:00","trade_state":"SUCCESS","trade_state_desc":"支付成功","trade_type":"JSAPI","transaction_id":"42000"}"#;
+        let read: TradeBody = serde_json::from_str(body).unwrap();
+        assert_eq!(read.check_identity(PAIR.credentials.merchant()), Ok(()));
+        let trade = read.trade().unwrap();
+        let paid = trade.paid.as_ref().unwrap();
+        assert_eq!((paid.total, paid.bank_type.as_deref()), (Fen(1), Some("BOC_CREDIT")));
+        assert_eq!(paid.success_time, "2022-07-14T07:34:45Z".parse().ok());
+        let written = TradeBody::of(&trade, PAIR.credentials.merchant());
+        assert_eq!(serde_json::to_string(&written).unwrap(), body);
+    }
+
+    #[test]
     fn a_reply_about_another_trade_or_account_is_not_believed() {
         let query = OrderQuery::by_out_trade_no("20180821665588");
         let error = ask(&query, &trade(TradeState::Success)).unwrap_err();
@@ -305,7 +386,10 @@ pub(super) mod tests {
         assert!(refusal.message.contains("“/uri_template/out_trade_no”"), "{}", refusal.message);
         assert_eq!(refusal.detail.unwrap()["location"], "uri_template");
         let target = "/v3/pay/transactions/id/42?mchid=1".to_owned();
-        let other = super::super::envelope::get(target, &PAIR.credentials, stamp());
+        let other = get(target, &PAIR.credentials, stamp());
         assert!(OrderQuery::decode(&opened(other)).is_err());
+        let partners = "/v3/pay/partner/transactions/id/42?sp_mchid=1900000109".to_owned();
+        let refusal = OrderQuery::decode(&opened(get(partners, &PAIR.credentials, stamp())));
+        assert!(refusal.unwrap_err().message.contains("“/query/sub_mchid”"));
     }
 }
