@@ -12,6 +12,11 @@ pub fn print(moment: Timestamp) -> String {
     BEIJING.to_datetime(moment.jiff()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The same with milliseconds, as `gmt_refund` of a notification has them.
+pub(crate) fn print_millis(moment: Timestamp) -> String {
+    BEIJING.to_datetime(moment.jiff()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
+}
+
 /// Reads a moment; a fraction of a second may follow (`gmt_refund` has one).
 pub fn parse(text: &str) -> Option<Timestamp> {
     let (whole, fraction) = text.split_at_checked(19)?;
@@ -39,6 +44,8 @@ mod tests {
         assert_eq!(parse("2026-11-21 14:30:00"), Some(moment));
         let fraction: Timestamp = "2026-11-21T06:30:00.12Z".parse().unwrap();
         assert_eq!(parse("2026-11-21 14:30:00.120"), Some(fraction));
+        assert_eq!(print_millis(fraction), "2026-11-21 14:30:00.120");
+        assert_eq!(print_millis(moment), "2026-11-21 14:30:00.000");
         let midnight: Timestamp = "2026-11-20T16:00:00Z".parse().unwrap();
         assert_eq!(print(midnight), "2026-11-21 00:00:00");
     }

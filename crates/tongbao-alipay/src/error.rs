@@ -8,7 +8,8 @@ use std::borrow::Cow;
 /// What a reply says that can be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer<T> {
-    /// Code 10000: the call was carried out. What became of the trade stands in `T`.
+    /// Code 10000 (or 10003, where the operation has it): the call was carried out. What became of
+    /// the trade stands in `T`.
     Done(T),
     /// The gateway or the business behind it said no, or that it does not know
     /// ([`GatewayError::is_unknown`]).
@@ -47,7 +48,9 @@ impl GatewayError {
 
     /// Whether the call was not carried out because there were too many; repeat it later.
     pub fn is_limited(&self) -> bool {
-        self.code == "40005" || self.is("app-call-limited") || self.is("method-call-limited")
+        let names =
+            ["app-call-limited", "method-call-limited", "SYSTEM_RATE_LIMIT", "USER_RATE_LIMIT"];
+        self.code == "40005" || names.iter().any(|name| self.is(name))
     }
 }
 
@@ -60,6 +63,9 @@ pub enum ReplyError {
     /// The body is not one JSON object in UTF-8.
     #[error("the reply is not JSON")]
     NotJson,
+    /// The body is not the XML of the old gateway.
+    #[error("the reply is not XML as Alipay sends it")]
+    NotXml,
     /// A member came twice, so that the signature could be over another than the one read.
     #[error("the reply has the member {0} twice")]
     DuplicateMember(String),
@@ -72,6 +78,9 @@ pub enum ReplyError {
     /// The signature is not over these bytes, or not by the key that is believed.
     #[error("the signature of the reply does not fit: is the key really 支付宝公钥 of this app?")]
     SignatureMismatch,
+    /// Signed more than five minutes from now; only v3's replies say when.
+    #[error("the reply was signed more than 5 minutes from now: is this machine's clock right?")]
+    Stale,
     /// `alipay_cert_sn` names a certificate that is not known; it can be downloaded.
     #[error("the reply is signed with the certificate {sn}, which is not known here")]
     CertificateUnknown {
@@ -116,7 +125,8 @@ impl Refusal {
     }
 }
 
-fn msg(code: &str) -> &'static str {
+/// The English words that belong to a code.
+pub(crate) fn msg(code: &str) -> &'static str {
     match code {
         "10000" => "Success",
         "10003" => "order success pay inprocess",
@@ -237,6 +247,40 @@ refusals! {
     CANCEL_NOT_ALLOWED "40004" "ACQ.CANCEL_NOT_ALLOWED" "不允许撤销",
     /// It is too late to cancel.
     TRADE_CANCEL_TIME_OUT "40004" "ACQ.TRADE_CANCEL_TIME_OUT" "超过撤销时间范围",
+    /// The payment code is wrong, used or too old.
+    PAYMENT_AUTH_CODE_INVALID "40004" "ACQ.PAYMENT_AUTH_CODE_INVALID" "付款码无效",
+    /// The buyer has not enough money.
+    BUYER_BALANCE_NOT_ENOUGH "40004" "ACQ.BUYER_BALANCE_NOT_ENOUGH" "买家余额不足",
+    /// The buyer's account may not pay.
+    BUYER_ENABLE_STATUS_FORBID "40004" "ACQ.BUYER_ENABLE_STATUS_FORBID" "买家状态非法",
+    /// Buyer and seller are the same.
+    BUYER_SELLER_EQUAL "40004" "ACQ.BUYER_SELLER_EQUAL" "买卖家不能相同",
+    /// The payment failed.
+    PAYMENT_FAIL "40004" "ACQ.PAYMENT_FAIL" "支付失败",
+    /// Alipay's risk control refused the payment.
+    PAYMENT_REQUEST_HAS_RISK "40004" "ACQ.PAYMENT_REQUEST_HAS_RISK" "支付有风险",
+    /// A part of a trade is to be refunded without a number of the refund, or too much.
+    REFUND_AMT_NOT_EQUAL_TOTAL "40004" "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL" "撤销或退款金额与订单金额不一致",
+    /// The sum of the refunds would exceed the trade.
+    REASON_TRADE_REFUND_FEE_ERR "40004" "ACQ.REASON_TRADE_REFUND_FEE_ERR" "退款金额无效",
+    /// The number of a refund again, with another amount.
+    DISCORDANT_REPEAT_REQUEST "40004" "ACQ.DISCORDANT_REPEAT_REQUEST" "不一致的重复请求",
+    /// The trade's product has no refunds.
+    TRADE_NOT_ALLOW_REFUND "40004" "ACQ.TRADE_NOT_ALLOW_REFUND" "当前交易不允许退款",
+    /// There was nothing to write into the bill.
+    NO_BILL_DATA "40004" "NO_BILL_DATA" "无账单数据",
+    /// There is no such bill, or not yet.
+    BILL_NOT_EXIST "40004" "BILL_NOT_EXIST" "账单不存在",
+    /// The merchant was not there yet.
+    BILL_DATE_BEFORE_REGISTRATION "40004" "BILL_DATE_BEFORE_REGISTRATION" "账单日期早于注册日期",
+    /// No bill of this type.
+    TYPE_NOT_SUPPORTED "40004" "TYPE_NOT_SUPPORTED" "不支持的账单类型",
+    /// Too many ask for bills.
+    SYSTEM_RATE_LIMIT "40004" "SYSTEM_RATE_LIMIT" "系统限流",
+    /// This merchant asks for bills too often.
+    USER_RATE_LIMIT "40004" "USER_RATE_LIMIT" "用户限流",
+    /// A parameter of the bill is wrong; the spelling is Alipay's.
+    INVAILID_ARGUMENTS "40004" "INVAILID_ARGUMENTS" "入参不合法",
     /// The merchant's balance does not cover it.
     SELLER_BALANCE_NOT_ENOUGH "40004" "ACQ.SELLER_BALANCE_NOT_ENOUGH" "卖家余额不足",
 }
@@ -290,7 +334,8 @@ mod tests {
     fn every_refusal_has_its_code_and_its_words() {
         for refusal in Refusal::ALL {
             assert!(!refusal.sub_msg.is_empty());
-            let business = refusal.sub_code.starts_with("ACQ.");
+            // Those of the bills have no prefix.
+            let business = !["isv.", "isp.", "aop."].contains(&&refusal.sub_code[..4]);
             assert_eq!(business, refusal.code == "40004", "{}", refusal.sub_code);
             assert_eq!(refusal.msg() == "Business Failed", business, "{}", refusal.sub_code);
         }

@@ -49,7 +49,7 @@ impl CancelAction {
         }
     }
 
-    fn from_word(word: &str) -> Option<CancelAction> {
+    pub(crate) fn from_word(word: &str) -> Option<CancelAction> {
         [CancelAction::Close, CancelAction::Refund].into_iter().find(|a| a.as_str() == word)
     }
 }

@@ -25,7 +25,7 @@ pub struct CallContext {
     pub timestamp: Timestamp,
     /// Where the notification about the order shall go.
     pub notify_url: Option<String>,
-    /// Where the buyer's browser shall go after paying; only page.pay uses it.
+    /// Where the buyer's browser shall go after paying; only page.pay and wap.pay use it.
     pub return_url: Option<String>,
 }
 
@@ -68,24 +68,50 @@ pub fn signed(credentials: &Credentials, mut params: Params) -> Params {
     params
 }
 
-/// A server call: public parameters in the query, `biz_content` in the body, encrypted if the
-/// credentials have a content key.
+/// All parameters of a call, signed; `biz_content` encrypted if the credentials have a content key.
+pub(crate) fn sealed(
+    credentials: &Credentials,
+    call: &CallContext,
+    method: &str,
+    biz_content: &str,
+) -> Params {
+    signed(credentials, encrypted(credentials, call, method, biz_content))
+}
+
+/// The same for what a browser carries, which also names the address of the way back.
+pub(crate) fn sealed_for_browser(
+    credentials: &Credentials,
+    call: &CallContext,
+    method: &str,
+    biz_content: &str,
+) -> Params {
+    let mut params = encrypted(credentials, call, method, biz_content);
+    params.set("return_url", call.return_url.as_deref().unwrap_or(""));
+    signed(credentials, params)
+}
+
+fn encrypted(
+    credentials: &Credentials,
+    call: &CallContext,
+    method: &str,
+    biz_content: &str,
+) -> Params {
+    let Some(key) = credentials.content_key() else {
+        return unsigned(credentials, call, method, biz_content);
+    };
+    let mut params = unsigned(credentials, call, method, &key.encrypt(biz_content.as_bytes()));
+    params.set("encrypt_type", "AES");
+    params
+}
+
+/// A server call: public parameters in the query, `biz_content` in the body.
 pub(crate) fn request(
     credentials: &Credentials,
     call: &CallContext,
     method: &str,
     biz_content: &str,
 ) -> HttpRequest {
-    let mut params = match credentials.content_key() {
-        Some(key) => {
-            let sealed = key.encrypt(biz_content.as_bytes());
-            let mut params = unsigned(credentials, call, method, &sealed);
-            params.set("encrypt_type", "AES");
-            params
-        }
-        None => unsigned(credentials, call, method, biz_content),
-    };
-    params = signed(credentials, params);
+    let mut params = sealed(credentials, call, method, biz_content);
     let body = form(params.iter().filter(|(name, _)| *name == "biz_content"));
     params.remove("biz_content");
     let content_type = "application/x-www-form-urlencoded;charset=utf-8";
@@ -103,7 +129,16 @@ pub(crate) fn reply(
     method: &str,
     response: &HttpResponse,
 ) -> Result<Answer<Reader>, ReplyError> {
-    let text = body_text(response)?;
+    reply_with(credentials, method, body_text(response)?, &["10000"])
+}
+
+/// The same from the text alone, for an operation with more codes than one that are no refusal.
+pub(crate) fn reply_with(
+    credentials: &Credentials,
+    method: &str,
+    text: &str,
+    codes: &[&str],
+) -> Result<Answer<Reader>, ReplyError> {
     let top = RawMembers::read(text).map_err(|error| match error {
         RawMembersError::NotJson => ReplyError::NotJson,
         RawMembersError::Duplicate(name) => ReplyError::DuplicateMember(name),
@@ -114,7 +149,7 @@ pub(crate) fn reply(
     let Some(signature) = top.text("sign") else { return unsigned_refusal(object) };
     check_signature(credentials, object, &signature, top.text("alipay_cert_sn").as_deref())?;
     let members = Reader::read(&decrypted(credentials, object)?).ok_or(ReplyError::NotJson)?;
-    if members.required("code")? == "10000" {
+    if codes.contains(&members.required("code")?.as_str()) {
         return Ok(Answer::Done(members));
     }
     Ok(Answer::Refused(refusal(&members, true)?))
@@ -141,7 +176,7 @@ pub(crate) fn root(method: &str) -> String {
     format!("{}_response", method.replace('.', "_"))
 }
 
-fn body_text(response: &HttpResponse) -> Result<&str, ReplyError> {
+pub(crate) fn body_text(response: &HttpResponse) -> Result<&str, ReplyError> {
     if response.status != 200 {
         return Err(ReplyError::HttpStatus(response.status));
     }

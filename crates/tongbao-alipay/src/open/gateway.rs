@@ -8,7 +8,7 @@ use super::envelope::root;
 use super::members::{Reader, Writer};
 use super::sign::{self, SIGN_TYPE};
 use crate::error::Refusal;
-use crate::params::{charset_named, raw_pairs};
+use crate::params::{RawPair, charset_named, raw_pairs};
 use crate::{Charset, ContentKey, Params, ParamsError, beijing, multipart};
 use tongbao_crypt::{RsaPrivateKey, RsaPublicKey};
 use tongbao_types::{HttpRequest, HttpResponse};
@@ -59,6 +59,16 @@ impl GatewayRequest {
             Some(fields) => fields,
             None => raw_pairs(&request.body)?,
         };
+        GatewayRequest::merged(query, body)
+    }
+
+    /// From the order string of `alipay.trade.app.pay`, which the wallet brings instead of a
+    /// request.
+    pub fn from_order_string(text: &str) -> Result<GatewayRequest, ParamsError> {
+        GatewayRequest::merged(raw_pairs(text.as_bytes())?, Vec::new())
+    }
+
+    fn merged(query: Vec<RawPair>, body: Vec<RawPair>) -> Result<GatewayRequest, ParamsError> {
         let mut named = query.iter().chain(&body).filter(|(name, _)| name == b"charset");
         let charset = named.next().map(|(_, value)| charset_named(value));
         let charset_known = !matches!(charset, Some(Err(_)));

@@ -8,9 +8,12 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use tongbao_types::{Fen, OutTradeNo, Timestamp, TradeNo};
 
+/// More items than any list in a message has.
+const ITEMS_MAX: usize = 500;
+
 /// Members to write. Absent and empty values are left out.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Writer(BTreeMap<&'static str, String>);
+pub(crate) struct Writer(BTreeMap<&'static str, Value>);
 
 impl Writer {
     pub(crate) fn new() -> Writer {
@@ -19,7 +22,23 @@ impl Writer {
 
     pub(crate) fn text(mut self, name: &'static str, value: &str) -> Writer {
         if !value.is_empty() {
-            self.0.insert(name, value.to_owned());
+            self.0.insert(name, value.into());
+        }
+        self
+    }
+
+    /// A list of texts; an empty one is left out.
+    pub(crate) fn texts(mut self, name: &'static str, items: &[&str]) -> Writer {
+        if !items.is_empty() {
+            self.0.insert(name, items.to_vec().into());
+        }
+        self
+    }
+
+    /// A list of objects; an empty one is left out.
+    pub(crate) fn list(mut self, name: &'static str, items: Vec<Writer>) -> Writer {
+        if !items.is_empty() {
+            self.0.insert(name, items.iter().map(Writer::value).collect());
         }
         self
     }
@@ -36,20 +55,24 @@ impl Writer {
         self.maybe(name, value.map(beijing::print).as_deref())
     }
 
+    /// The members that are texts.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (*name as &str, value.as_str()))
+        self.0.iter().filter_map(|(name, value)| Some((*name as &str, value.as_str()?)))
     }
 
     /// `biz_content` of a request.
     pub(crate) fn to_biz_content(&self) -> String {
-        let object: Map<String, Value> =
-            self.pairs().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        Value::Object(object).to_string()
+        self.value().to_string()
     }
 
     /// The object of a successful reply: `code`, `msg`, then the members by name.
     pub(crate) fn to_reply(&self) -> String {
-        self.object(&[("code", "10000"), ("msg", "Success")])
+        self.to_reply_with("10000")
+    }
+
+    /// The same with another code that is no refusal, such as 10003.
+    pub(crate) fn to_reply_with(&self, code: &'static str) -> String {
+        self.object(&[("code", code), ("msg", crate::error::msg(code))])
     }
 
     /// The object of a refusal, with the members that even a refusal has.
@@ -65,15 +88,22 @@ impl Writer {
     /// No blanks, and slashes escaped, as production prints them.
     fn object(&self, first: &[(&str, &str)]) -> String {
         let mut text = String::from("{");
-        for (name, value) in first.iter().copied().chain(self.pairs()) {
+        let first = first.iter().map(|(name, value)| (*name, (*value).into()));
+        let rest = self.0.iter().map(|(name, value)| (*name, value.clone()));
+        for (name, value) in first.chain(rest) {
             if text.len() > 1 {
                 text.push(',');
             }
-            let value = Value::from(value).to_string().replace('/', "\\/");
+            let value = Value::to_string(&value).replace('/', "\\/");
             text.push_str(&format!("\"{name}\":{value}"));
         }
         text.push('}');
         text
+    }
+
+    fn value(&self) -> Value {
+        let members = self.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Value::Object(members.collect::<Map<_, _>>())
     }
 }
 
@@ -121,6 +151,33 @@ impl Reader {
         self.read_as(name, beijing::parse)
     }
 
+    /// A list of objects, or JSON text of one; empty if it is absent.
+    pub(crate) fn list(&self, name: &'static str) -> Result<Vec<Reader>, ReplyError> {
+        let malformed = ReplyError::Malformed(name);
+        let parsed = match self.0.get(name) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
+            Some(Value::String(text)) => serde_json::from_str(text).map_err(|_| malformed.clone()),
+            Some(other) => Ok(other.clone()),
+        };
+        let Value::Array(items) = parsed? else { return Err(malformed) };
+        if items.len() > ITEMS_MAX {
+            return Err(malformed);
+        }
+        let object = |item| match item {
+            Value::Object(members) => Ok(Reader(members)),
+            _ => Err(malformed.clone()),
+        };
+        items.into_iter().map(object).collect()
+    }
+
+    /// A list of texts, for the gateway's side; what is none is passed over.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        let items = self.0.get(name).and_then(Value::as_array);
+        let texts = items.into_iter().flatten().filter_map(Value::as_str);
+        texts.take(ITEMS_MAX).map(str::to_owned).collect()
+    }
+
     pub(crate) fn trade_no(&self) -> Result<Option<TradeNo>, ReplyError> {
         self.read_as("trade_no", |text| TradeNo::new(text).ok())
     }
@@ -156,6 +213,14 @@ impl TradeRef {
         }
         let text = biz.text("out_trade_no").ok_or(Refusal::ACQ_INVALID_PARAMETER)?;
         OutTradeNo::new(text).map(TradeRef::Out).map_err(wrong)
+    }
+
+    /// The gateway's side: our number, if the call gave it; many refusals repeat it.
+    pub const fn out_trade_no(&self) -> Option<&OutTradeNo> {
+        match self {
+            TradeRef::Out(no) => Some(no),
+            TradeRef::Trade(_) => None,
+        }
     }
 
     /// Whether a reply with these numbers is about this trade.

@@ -38,8 +38,9 @@ pub enum NoticeError {
     /// No `sign`.
     #[error("The message bears no signature.")]
     SignatureMissing,
-    /// `sign_type` is not RSA2.
-    #[error("The sign_type of the message is {sign_type}, not RSA2; that is not accepted.")]
+    /// `sign_type` is not the one that the account is configured for: RSA2, or MD5 for the old
+    /// gateway.
+    #[error("The sign_type of the message is {sign_type}; this account does not accept that.")]
     SignatureDowngraded {
         /// What it says.
         sign_type: String,
@@ -193,12 +194,6 @@ fn check_account(credentials: &Credentials, params: &Params) -> Result<(), Notic
 }
 
 impl Notification {
-    /// Whether it tells of a refund. A partial one comes with `TRADE_SUCCESS` again, which is no
-    /// second payment.
-    pub fn is_about_refund(&self) -> bool {
-        self.refund_fee.is_some() || self.gmt_refund.is_some()
-    }
-
     /// The gateway's side: the message to post, signed, without empty members. `target` is path
     /// and query of the `notify_url`.
     pub fn encode(&self, target: &str, charset: Charset, key: &RsaPrivateKey) -> HttpRequest {
@@ -245,7 +240,7 @@ impl Notification {
             .maybe("fund_bill_list", self.fund_bill_list.as_deref())
             .time("gmt_create", self.gmt_create)
             .time("gmt_payment", self.gmt_payment)
-            .time("gmt_refund", self.gmt_refund)
+            .maybe("gmt_refund", self.gmt_refund.map(beijing::print_millis).as_deref())
             .time("gmt_close", self.gmt_close)
             .fen("refund_fee", self.refund_fee)
             .maybe("out_biz_no", self.out_biz_no.as_deref())
@@ -300,6 +295,7 @@ fn time(params: &Params, name: &'static str) -> Result<Option<Timestamp>, Notice
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::open::NoticeKind;
     use crate::open::testing::{Both, K1, K1_PUBLIC};
     use proptest::prelude::*;
     use tongbao_crypt::RsaPublicKey;
@@ -373,6 +369,21 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_refund_names_its_number_and_its_sum() {
+        let form = signed(&[
+            ("gmt_refund", "2026-11-22 14:30:11.123"),
+            ("refund_fee", "1.00"),
+            ("out_biz_no", "R1"),
+            ("buyer_open_id", "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"),
+        ]);
+        let notice = verify(merchant(), &posted(form)).unwrap().into_inner();
+        assert_eq!(notice.kind(), NoticeKind::RefundedInPart);
+        assert_eq!((notice.refund_fee, notice.out_biz_no.as_deref()), (Some(Fen(100)), Some("R1")));
+        assert_eq!(notice.gmt_refund, Some("2026-11-22T06:30:11.123Z".parse().unwrap()));
+        assert!(notice.buyer_open_id.unwrap().starts_with("074a1"));
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Order {
     }
 }
 
-fn wrong(name: &str) -> Refusal {
+/// `ACQ.INVALID_PARAMETER` that names the member.
+pub(super) fn wrong(name: &str) -> Refusal {
     Refusal::ACQ_INVALID_PARAMETER.saying(format!("参数无效：{name}"))
 }
 
@@ -107,7 +108,8 @@ fn expiry(biz: &Reader) -> Result<Option<Expiry>, Refusal> {
     timeout(&text).map(Some).ok_or_else(|| wrong("timeout_express"))
 }
 
-fn timeout(text: &str) -> Option<Expiry> {
+/// Reads `timeout_express`; never [`Expiry::At`].
+pub(crate) fn timeout(text: &str) -> Option<Expiry> {
     if text == "1c" {
         return Some(Expiry::Midnight);
     }
@@ -130,7 +132,7 @@ const LEAST: Span = Span::from_seconds(60);
 const MOST: Span = Span::from_seconds(15 * 86_400);
 
 /// Rounded up to whole minutes and kept within the limits.
-fn minutes(span: Span) -> String {
+pub(crate) fn minutes(span: Span) -> String {
     let span = span.clamp(LEAST, MOST);
     format!("{}m", (span.as_seconds() + 59) / 60)
 }

@@ -46,17 +46,12 @@ impl PagePay {
     /// The address at `gateway` (such as `https://openapi.alipay.com/gateway.do`) with everything
     /// in its query, for a redirect.
     pub fn url(&self, credentials: &Credentials, call: &CallContext, gateway: &str) -> String {
-        format!("{gateway}?{}", self.params(credentials, call).to_form())
+        address(&self.params(credentials, call), gateway)
     }
 
     /// The form at `gateway`, with `biz_content` as its one hidden input.
     pub fn form(&self, credentials: &Credentials, call: &CallContext, gateway: &str) -> PageForm {
-        let mut params = self.params(credentials, call);
-        params.remove("biz_content");
-        PageForm {
-            action: format!("{gateway}?{}", params.to_form()),
-            fields: vec![("biz_content", self.biz_content())],
-        }
+        PageForm::new(self.params(credentials, call), gateway)
     }
 
     /// The gateway's side: from `biz_content`.
@@ -80,13 +75,24 @@ impl PagePay {
     }
 
     fn params(&self, credentials: &Credentials, call: &CallContext) -> Params {
-        let mut params = envelope::unsigned(credentials, call, METHOD, &self.biz_content());
-        params.set("return_url", call.return_url.as_deref().unwrap_or(""));
-        envelope::signed(credentials, params)
+        envelope::sealed_for_browser(credentials, call, METHOD, &self.biz_content())
     }
 }
 
+/// The gateway with all parameters in its query.
+pub(crate) fn address(params: &Params, gateway: &str) -> String {
+    format!("{gateway}?{}", params.to_form())
+}
+
 impl PageForm {
+    /// `biz_content` goes into the form, the rest into the query.
+    pub(super) fn new(mut params: Params, gateway: &str) -> PageForm {
+        let biz_content = params.text("biz_content").unwrap_or_default().into_owned();
+        params.remove("biz_content");
+        let fields = vec![("biz_content", biz_content)];
+        PageForm { action: address(&params, gateway), fields }
+    }
+
     /// A document that sends the form by itself, or by its button where scripts are off.
     pub fn to_html(&self) -> String {
         let inputs: String = self
@@ -110,13 +116,18 @@ impl PageForm {
 /// the code without its `isv.`.
 pub fn error_page(refusal: &Refusal) -> HttpResponse {
     let code = refusal.sub_code.trim_start_matches("isv.");
+    // The string of a wrong signature has its ampersands escaped already.
+    error_page_saying(code, &refusal.sub_msg.replace("&amp;", "&"))
+}
+
+/// The page of both gateways.
+pub(crate) fn error_page_saying(code: &str, reason: &str) -> HttpResponse {
     let text = format!(
         "<!doctype html><html><head><meta charset=\"GBK\"><title>支付宝</title></head><body>\
          <p>调试错误，请回到请求来源地，重新发起请求。</p>\
          <p>错误代码 {}</p><p>错误原因: {}</p></body></html>",
         escaped(code),
-        // The string of a wrong signature has its ampersands escaped already.
-        escaped(&refusal.sub_msg.replace("&amp;", "&")),
+        escaped(reason),
     );
     HttpResponse::new(200, "text/html;charset=GBK", Charset::Gbk.encode(&text))
 }
@@ -140,25 +151,16 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open::testing::{Both, order};
-    use tongbao_types::{HttpRequest, Method};
-
-    const GATEWAY: &str = "http://127.0.0.1:9010/gateway.do";
+    use crate::open::testing::{Both, GATEWAY, browser, order};
+    use tongbao_types::Method;
 
     fn call() -> PagePay {
         PagePay { qr_pay_mode: Some("2".into()), ..PagePay::new(order(PRODUCT_CODE)) }
     }
 
-    fn browser(method: Method, address: &str, body: &str) -> HttpRequest {
-        let target = address.strip_prefix("http://127.0.0.1:9010").unwrap().to_owned();
-        let kind = "application/x-www-form-urlencoded".to_owned();
-        let headers = vec![("content-type".to_owned(), kind)];
-        HttpRequest { method, target, headers, body: body.to_owned().into() }
-    }
-
     #[test]
     fn the_browser_brings_address_or_form_to_the_gateway() {
-        for both in [Both::plain(), Both::with_certificates()] {
+        for both in Both::all() {
             let mut context = both.context();
             context.return_url = Some("https://pay.example.com/return?x=1".into());
             let url = call().url(&both.merchant, &context, GATEWAY);
@@ -173,7 +175,7 @@ mod tests {
                 assert_eq!(received.method().as_deref(), Some(METHOD));
                 let back = received.params.text("return_url");
                 assert_eq!(back.as_deref(), Some("https://pay.example.com/return?x=1"));
-                assert_eq!(PagePay::read(&received.biz_content(None).unwrap()), Ok(call()));
+                assert_eq!(PagePay::read(&both.biz_content(&received)), Ok(call()));
             }
         }
     }

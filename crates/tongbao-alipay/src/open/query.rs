@@ -98,7 +98,7 @@ impl QueryReply {
         request.answer(&members.to_reply(), sealing)
     }
 
-    fn read(members: &Reader) -> Result<QueryReply, ReplyError> {
+    pub(crate) fn read(members: &Reader) -> Result<QueryReply, ReplyError> {
         Ok(QueryReply {
             out_trade_no: members.out_trade_no()?,
             trade_no: members.trade_no()?.ok_or(ReplyError::Malformed("trade_no"))?,

@@ -8,7 +8,10 @@ use crate::{Charset, ContentKey};
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer};
 use rcgen::{KeyPair, PKCS_RSA_SHA256, SerialNumber};
 use tongbao_crypt::{Certificate, RsaPrivateKey, alipay_root_sn};
-use tongbao_types::{Amount, Fen, HttpRequest, HttpResponse, OutTradeNo};
+use tongbao_types::{Amount, Fen, HttpRequest, HttpResponse, Method, OutTradeNo};
+
+/// Where the tests' browser goes.
+pub(crate) const GATEWAY: &str = "http://127.0.0.1:9010/gateway.do";
 
 pub(crate) const APP_ID: &str = "2021000000000001";
 pub(crate) const SELLER_ID: &str = "2088000000000001";
@@ -114,6 +117,11 @@ impl Both {
         received
     }
 
+    /// `biz_content` as the gateway reads it.
+    pub(crate) fn biz_content(&self, received: &GatewayRequest) -> String {
+        received.biz_content(self.content_key.as_ref()).unwrap()
+    }
+
     pub(crate) fn app<'a>(&'a self, key: &'a tongbao_crypt::RsaPublicKey) -> AppAtGateway<'a> {
         let sns = self.certificates.as_ref();
         AppAtGateway {
@@ -138,6 +146,14 @@ impl Both {
         let body = format!("{{\"{root}\":{object},\"sign\":\"{sign}\"}}");
         HttpResponse::new(200, "text/html;charset=utf-8", body)
     }
+}
+
+/// What a browser sends that is given this address or posts to it.
+pub(crate) fn browser(method: Method, address: &str, body: &str) -> HttpRequest {
+    let target = address.strip_prefix("http://127.0.0.1:9010").unwrap().to_owned();
+    let kind = "application/x-www-form-urlencoded".to_owned();
+    let headers = vec![("content-type".to_owned(), kind)];
+    HttpRequest { method, target, headers, body: body.to_owned().into() }
 }
 
 pub(crate) fn order(product_code: &str) -> Order {
