@@ -70,12 +70,16 @@ impl RsaPrivateKey {
                 private.ok_or(KeyError::PublicInsteadOfPrivate)?.der
             }
         };
-        let pair = KeyPair::from_pkcs8(&der).or_else(|_| KeyPair::from_der(&der));
-        let pair = pair.map_err(|_| match RsaPublicKey::from_der(&der) {
+        RsaPrivateKey::from_der(&der).ok_or_else(|| match RsaPublicKey::from_der(&der) {
             Ok(_) => KeyError::PublicInsteadOfPrivate,
             Err(_) => KeyError::NotPrivate,
-        })?;
-        RsaPrivateKey::from_pair(pair).ok_or(KeyError::NotPrivate)
+        })
+    }
+
+    /// Reads PKCS#8 or PKCS#1.
+    pub(crate) fn from_der(der: &[u8]) -> Option<RsaPrivateKey> {
+        let pair = KeyPair::from_pkcs8(der).or_else(|_| KeyPair::from_der(der));
+        RsaPrivateKey::from_pair(pair.ok()?)
     }
 
     /// Makes a new key of 2048 bits, for the sandbox and for tests.
@@ -100,12 +104,18 @@ impl RsaPrivateKey {
 
     /// `PRIVATE KEY` in PEM.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        Zeroizing::new(pem::write("PRIVATE KEY", &self.pkcs8()))
+        Zeroizing::new(pem::write("PRIVATE KEY", &self.to_pkcs8_der()))
+    }
+
+    /// PKCS#8 in DER, as TLS wants it.
+    pub fn to_pkcs8_der(&self) -> Zeroizing<Vec<u8>> {
+        let der: Pkcs8V1Der<'_> = self.pair.as_der().expect("a checked key can be written");
+        Zeroizing::new(der.as_ref().to_vec())
     }
 
     /// `RSA PRIVATE KEY` in PEM.
     pub fn to_pkcs1_pem(&self) -> Zeroizing<String> {
-        let pkcs8 = self.pkcs8();
+        let pkcs8 = self.to_pkcs8_der();
         let pkcs1 = pkcs1_inside(&pkcs8).expect("our own PKCS#8 has the key in its third member");
         Zeroizing::new(pem::write("RSA PRIVATE KEY", pkcs1))
     }
@@ -114,11 +124,6 @@ impl RsaPrivateKey {
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().ok()?;
         let public = RsaPublicKey::from_der(spki.as_ref()).ok()?;
         Some(RsaPrivateKey { pair, public })
-    }
-
-    fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
-        let der: Pkcs8V1Der<'_> = self.pair.as_der().expect("a checked key can be written");
-        Zeroizing::new(der.as_ref().to_vec())
     }
 }
 

@@ -51,6 +51,18 @@ impl Certificate {
         if all.is_empty() { Err(CertificateError::NotPem) } else { Ok(all) }
     }
 
+    /// Reads a certificate in DER, as TLS and PKCS#12 carry it.
+    pub fn from_der(der: &[u8]) -> Result<Certificate, CertificateError> {
+        let parsed =
+            x509_cert::Certificate::from_der(der).map_err(|_| CertificateError::NotX509)?;
+        Ok(Certificate { der: der.to_vec(), parsed })
+    }
+
+    /// The certificate in DER, as it was read.
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// The serial number in upper-case hex, two digits for each byte, as WeChat Pay prints it in
     /// `Wechatpay-Serial`.
     pub fn serial_hex(&self) -> String {
@@ -99,10 +111,10 @@ impl Certificate {
         signed_part(&self.der).is_some_and(|part| key.verify(part, signature).is_ok())
     }
 
-    fn from_der(der: &[u8]) -> Result<Certificate, CertificateError> {
-        let parsed =
-            x509_cert::Certificate::from_der(der).map_err(|_| CertificateError::NotX509)?;
-        Ok(Certificate { der: der.to_vec(), parsed })
+    /// Whether the certificate names `other` as its issuer and is not its own.
+    pub(crate) fn names_as_issuer(&self, other: &Certificate) -> bool {
+        let (own, theirs) = (self.parsed.tbs_certificate(), other.parsed.tbs_certificate());
+        own.issuer() == theirs.subject() && own.issuer() != own.subject()
     }
 
     /// Big-endian, without the zero byte that only says that the number is positive.

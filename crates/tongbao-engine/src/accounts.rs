@@ -1,6 +1,6 @@
 //! The channel accounts: which one serves a channel, and calls to its provider.
 
-use crate::{Engine, Error, Outgoing, Reach};
+use crate::{Engine, Error, Outgoing, Reach, Tls};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -145,6 +145,7 @@ impl Engine {
             timeout: self.call_timeout(),
             answer_max: ANSWER_BYTES_MAX,
             reach: Reach::Provider,
+            tls: Tls::default(),
         };
         self.wire().send(outgoing).await.map_err(|error| error.to_string())
     }

@@ -5,9 +5,11 @@
 //! in one transaction, or nothing.
 
 use async_trait::async_trait;
+use std::sync::Arc;
 use tongbao_core::{
     Changes, Delivery, Endpoint, Event, EventKind, Job, JobChange, Loaded, RefusedNotice, Scope,
 };
+use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
     AccountName, ApiKeyId, AppName, ChargeId, DeliveryId, EndpointId, EventId, HttpRequest,
     HttpResponse, Mode, OrderNo, OutTradeNo, Secret, Span, Timestamp,
@@ -294,6 +296,19 @@ pub struct Outgoing {
     pub answer_max: usize,
     /// Whose network this may reach.
     pub reach: Reach,
+    /// Over TLS: who we are and whom we trust. Plain HTTP has no use for it.
+    pub tls: Tls,
+}
+
+/// What a call over TLS shows and trusts. The default shows nothing and trusts the machine's roots.
+/// Calls that differ in it share no connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Shown to a server that asks for a client certificate (WeChat Pay, 商户API证书).
+    pub identity: Option<Arc<ClientIdentity>>,
+    /// The one root that is trusted instead of the machine's: a sandbox's own. Names are verified
+    /// all the same.
+    pub root: Option<Arc<Certificate>>,
 }
 
 /// Which addresses an outgoing call may reach.

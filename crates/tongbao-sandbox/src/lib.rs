@@ -22,6 +22,8 @@ mod payer;
 mod pretend;
 mod rules;
 mod server;
+#[cfg_attr(not(test), expect(dead_code, reason = "the server takes it up with --tls"))]
+mod tls;
 mod trade;
 mod traffic;
 mod wallet;

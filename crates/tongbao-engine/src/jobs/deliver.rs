@@ -3,7 +3,7 @@
 //! Safe to run twice because a receiver tells repeats by `webhook-id`, which is the event's id.
 
 use super::finish;
-use crate::{Commit, Engine, Error, LoadedDelivery, Outgoing, Reach, WireError};
+use crate::{Commit, Engine, Error, LoadedDelivery, Outgoing, Reach, Tls, WireError};
 use bytes::Bytes;
 use tongbao_core::rules::after_try;
 use tongbao_core::{DeliveryState, Endpoint, Job, JobChange, Retry, Try};
@@ -76,6 +76,7 @@ impl Engine {
             timeout: TIMEOUT,
             answer_max: ANSWER_BYTES_MAX,
             reach: Reach::Merchant,
+            tls: Tls::default(),
         };
         self.wire().send(outgoing).await
     }

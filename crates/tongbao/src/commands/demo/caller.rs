@@ -3,7 +3,7 @@
 use crate::wire::HttpWire;
 use anyhow::{Context, bail};
 use serde_json::Value;
-use tongbao_engine::{Egress, Outgoing, Reach, Wire};
+use tongbao_engine::{Egress, Outgoing, Reach, Tls, Wire};
 use tongbao_types::{HttpRequest, Method, Span};
 
 /// Speaks to one server.
@@ -40,6 +40,7 @@ impl Caller {
             timeout: Span::from_seconds(15),
             answer_max: 16 * 1024 * 1024,
             reach: Reach::Provider,
+            tls: Tls::default(),
         };
         let answer = self.wire.send(outgoing).await.with_context(|| asked.clone())?;
         if !(200..300).contains(&answer.status) {

@@ -7,28 +7,30 @@
 //! Calls to merchants' endpoints go through a client of their own: its resolver hands out only
 //! addresses that [`Egress`] permits, and literal addresses, which no resolver is asked about, are
 //! checked before each call. So the address that was checked is the address that is reached.
+//!
+//! A call may name a client certificate and a root to trust; `tls` has a client for each.
+
+mod resolver;
+mod tls;
+#[cfg(test)]
+mod tls_tests;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls_platform_verifier::BuilderVerifierExt;
-use std::future::Future;
+use resolver::{NotPermitted, Resolver};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tls::{HttpsClients, MachineRoots};
 use tongbao_engine::{Egress, Outgoing, Reach, Wire, WireError};
 use tongbao_types::HttpResponse;
-use tower::Service;
 
 /// How long making a connection may take; the call's own time limit holds as well.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,7 +40,6 @@ const IDLE_PER_HOST_MAX: usize = 64;
 const OUR_NAME: &str = concat!("tongbao/", env!("CARGO_PKG_VERSION"));
 
 type HttpClient = Client<HttpConnector<Resolver>, Full<Bytes>>;
-type HttpsClient = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
 
 /// Carries calls.
 pub(crate) struct HttpWire {
@@ -47,27 +48,19 @@ pub(crate) struct HttpWire {
     merchants: Pair,
 }
 
-/// Plain and TLS; TLS is made when it is first needed, since reading the machine's root
-/// certificates takes time and memory that a gateway in a test never needs.
+/// Plain and TLS.
 struct Pair {
-    resolver: Resolver,
     http: HttpClient,
-    https: OnceLock<Result<HttpsClient, String>>,
-}
-
-/// Asks the operating system, and keeps to itself what may not be reached.
-#[derive(Clone)]
-struct Resolver {
-    system: GaiResolver,
-    /// None lets every address through.
-    egress: Option<Arc<Egress>>,
+    https: HttpsClients,
 }
 
 impl HttpWire {
     /// `egress` rules over calls to merchants' endpoints.
     pub(crate) fn new(egress: Egress) -> HttpWire {
-        let rule = Arc::new(egress.clone());
-        HttpWire { egress, providers: Pair::new(None), merchants: Pair::new(Some(rule)) }
+        let machine = Arc::new(MachineRoots::default());
+        let providers = Pair::new(Resolver::new(None), Arc::clone(&machine));
+        let rule = Resolver::new(Some(Arc::new(egress.clone())));
+        HttpWire { egress, providers, merchants: Pair::new(rule, machine) }
     }
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<HttpResponse, WireError> {
@@ -81,12 +74,11 @@ impl HttpWire {
                 &self.merchants
             }
         };
-        let is_tls = uri.scheme_str() == Some("https");
-        let request = request(uri, outgoing)?;
-        let response = if is_tls {
-            pair.https()?.request(request).await
+        let response = if uri.scheme_str() == Some("https") {
+            let client = pair.https.client(&outgoing.tls)?;
+            client.request(request(uri, outgoing)?).await
         } else {
-            pair.http.request(request).await
+            pair.http.request(request(uri, outgoing)?).await
         };
         read(response.map_err(|error| broken(&error))?, answer_max).await
     }
@@ -114,20 +106,9 @@ impl Wire for HttpWire {
 }
 
 impl Pair {
-    fn new(egress: Option<Arc<Egress>>) -> Pair {
-        let resolver = Resolver { system: GaiResolver::new(), egress };
+    fn new(resolver: Resolver, machine: Arc<MachineRoots>) -> Pair {
         let http = builder().build(connector(resolver.clone()));
-        Pair { resolver, http, https: OnceLock::new() }
-    }
-
-    fn https(&self) -> Result<&HttpsClient, WireError> {
-        let client = self.https.get_or_init(|| {
-            let mut connector = connector(self.resolver.clone());
-            connector.enforce_http(false);
-            let tls = tls()?;
-            Ok(builder().build(HttpsConnector::from((connector, tls))))
-        });
-        client.as_ref().map_err(|why| WireError::Broken(why.clone()))
+        Pair { http, https: HttpsClients::new(resolver, machine) }
     }
 }
 
@@ -146,58 +127,6 @@ fn connector(resolver: Resolver) -> HttpConnector<Resolver> {
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_nodelay(true);
     connector
-}
-
-fn tls() -> Result<rustls::ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let fails = |error: rustls::Error| format!("TLS cannot be set up: {error}");
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(BuilderVerifierExt::with_platform_verifier)
-        .map_err(fails)?;
-    Ok(config.with_no_client_auth())
-}
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.system.poll_ready(context)
-    }
-
-    fn call(&mut self, name: Name) -> Self::Future {
-        let asked = name.as_str().to_owned();
-        let found = self.system.call(name);
-        let egress = self.egress.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = found.await?.collect();
-            permitted(found, egress.as_deref(), &asked).map(Vec::into_iter)
-        })
-    }
-}
-
-/// An error of this kind inside a connector's error means: not allowed, rather than not there.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct NotPermitted(String);
-
-fn permitted(
-    found: Vec<SocketAddr>,
-    egress: Option<&Egress>,
-    name: &str,
-) -> io::Result<Vec<SocketAddr>> {
-    let Some(egress) = egress else { return Ok(found) };
-    let (allowed, refused): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|address| egress.permits(address.ip()));
-    match (allowed.is_empty(), refused.first()) {
-        (true, Some(address)) => {
-            let why = format!("{name} leads to {}, which webhooks may not reach", address.ip());
-            Err(io::Error::new(io::ErrorKind::PermissionDenied, NotPermitted(why)))
-        }
-        _ => Ok(allowed),
-    }
 }
 
 fn request(uri: http::Uri, outgoing: Outgoing) -> Result<http::Request<Full<Bytes>>, WireError> {
@@ -269,6 +198,7 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tongbao_engine::Tls;
     use tongbao_types::{HttpRequest, Method, Span};
 
     /// A server that answers everything with `answer`, and tells what it read, per request.
@@ -306,6 +236,7 @@ mod tests {
             timeout: Span::from_seconds(5),
             answer_max: 64,
             reach,
+            tls: Tls::default(),
         }
     }
 
