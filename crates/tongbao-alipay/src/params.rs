@@ -154,8 +154,14 @@ fn pair(part: &[u8]) -> RawPair {
 }
 
 fn unescape(text: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    percent_decode(&spaced).collect()
+    let mut plain = Vec::with_capacity(text.len());
+    for (at, piece) in text.split(|b| *b == b'+').enumerate() {
+        if at > 0 {
+            plain.push(b' ');
+        }
+        plain.extend_from_slice(&Cow::from(percent_decode(piece)));
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -173,6 +179,9 @@ mod tests {
         assert_eq!(params.text("").as_deref(), Some("d"));
         assert_eq!(params.text("测").as_deref(), Some("x"));
         assert_eq!(params.text("d"), None);
+        let edges = Params::read(b"+a=+%2&b=%+41+").unwrap();
+        assert_eq!(edges.text(" a").as_deref(), Some(" %2"));
+        assert_eq!(edges.text("b").as_deref(), Some("% 41 "));
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl<'de> Deserialize<'de> for RawMembers<'de> {
 }
 
 fn joined<'a>(pairs: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<u8> {
-    let mut string = Vec::new();
+    // A notification has about a kilobyte.
+    let mut string = Vec::with_capacity(1024);
     for (name, value) in pairs {
         if !string.is_empty() {
             string.push(b'&');
