@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: builds tongbao and the small workspace `bench/` in release, and lets the
-//! latter measure. It is apart from the main workspace because rusqlite and sqlx each link SQLite.
+//! latter measure. It is apart from the main workspace, so that the ideal shares nothing with it.
 
 use std::process::Command;
 

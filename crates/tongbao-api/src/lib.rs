@@ -21,7 +21,8 @@ pub use openapi::document;
 pub use problem::Problem;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tongbao_engine::Engine;
 use tongbao_web::request_id::Requests;
@@ -40,18 +41,21 @@ pub struct ApiSettings {
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) engine: Engine,
-    pub(crate) stop: CancellationToken,
+    /// Shared, since a clone of a token takes a lock and this is cloned with every request.
+    pub(crate) stop: Arc<CancellationToken>,
 }
 
 /// All routes of this crate. Every reply bears a `Request-Id` and the security headers.
 pub fn router(engine: Engine, settings: ApiSettings) -> Router {
-    let app = App { engine, stop: settings.stop };
+    let app = App { engine, stop: Arc::new(settings.stop) };
+    let requests = Requests::new(settings.trusted_proxies);
+    let named = from_fn_with_state(requests, request_id::layer);
     let (documented, _) = openapi::routes().split_for_parts();
     documented
         .merge(assets::routes())
         .fallback(pages::not_found)
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .layer(from_fn(security_headers::layer))
-        .layer(from_fn_with_state(Requests::new(settings.trusted_proxies), request_id::layer))
+        // Together, since the router boxes every route once for each call of `layer`.
+        .layer((named, security_headers::layer()))
         .with_state(app)
 }

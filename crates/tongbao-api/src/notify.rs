@@ -92,6 +92,8 @@ pub(crate) async fn raw(request: Request, method: Method) -> Result<HttpRequest,
 
 fn answer(answer: HttpResponse) -> Response {
     let mut response = Response::new(Body::from(answer.body));
+    // Room for those that every reply gets.
+    response.headers_mut().reserve(8);
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {

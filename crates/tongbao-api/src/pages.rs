@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use tongbao_engine::Error;
-use tongbao_types::Code;
+use tongbao_types::{ChargeId, Code};
 use tongbao_web::security_headers::POLICY_PAGE;
 
 /// One heading and one sentence.
@@ -17,6 +17,19 @@ struct Message {
     t: &'static Texts,
     heading: &'static str,
     text: &'static str,
+    link: Option<Link>,
+}
+
+/// Where to go on from there.
+struct Link {
+    href: String,
+    text: &'static str,
+}
+
+impl Message {
+    fn new(t: &'static Texts, heading: &'static str, text: &'static str) -> Message {
+        Message { t, heading, text, link: None }
+    }
 }
 
 /// The fallback of the whole router.
@@ -27,7 +40,7 @@ pub(crate) async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
         return problem();
     }
     let t = Language::of(&headers, None).texts();
-    page(StatusCode::NOT_FOUND, &Message { t, heading: t.nothing_here, text: t.check_address })
+    page(StatusCode::NOT_FOUND, &Message::new(t, t.nothing_here, t.check_address))
 }
 
 /// For a method that an address does not take.
@@ -39,19 +52,26 @@ pub(crate) async fn method_not_allowed(method: Method) -> Problem {
 
 /// For a charge that a payer asked for and that is not there.
 pub(crate) fn no_such_charge(t: &'static Texts) -> Response {
-    page(StatusCode::NOT_FOUND, &Message { t, heading: t.no_such_order, text: t.ask_the_shop })
+    page(StatusCode::NOT_FOUND, &Message::new(t, t.no_such_order, t.ask_the_shop))
 }
 
 /// For a charge that cannot be shown now.
 pub(crate) fn unavailable(t: &'static Texts) -> Response {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    page(status, &Message { t, heading: t.not_now, text: t.try_again })
+    page(status, &Message::new(t, t.not_now, t.try_again))
+}
+
+/// For a channel that a payer chose and that did not take the order.
+pub(crate) fn not_this_way(charge: ChargeId, t: &'static Texts) -> Response {
+    let link = Some(Link { href: format!("/pay/{charge}"), text: t.choose_again });
+    let message = Message { link, ..Message::new(t, t.not_this_way, t.not_this_way_hint) };
+    page(StatusCode::CONFLICT, &message)
 }
 
 /// For a browser that came back from the provider with nothing that names a charge here.
 pub(crate) fn returned(headers: &HeaderMap) -> Response {
     let t = Language::of(headers, None).texts();
-    page(StatusCode::NOT_FOUND, &Message { t, heading: t.no_such_order, text: t.ask_the_shop })
+    page(StatusCode::NOT_FOUND, &Message::new(t, t.no_such_order, t.ask_the_shop))
 }
 
 /// A page that loads nothing from elsewhere and is not kept.

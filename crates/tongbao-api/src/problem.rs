@@ -2,7 +2,7 @@
 //!
 //! A caller branches on `code`; `detail` is for people. Nothing of the cause chain is shown.
 
-use crate::openapi::objects::ErrorCode;
+use crate::openapi::objects::{ErrorCode, MoneyMoved, Retry};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
@@ -56,6 +56,16 @@ pub(crate) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1m", nullable = false)]
     charge: Option<String>,
+    /// The refund that this is about, if one exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "re_06bae2r3pdt3jc5s0vbh9p2a1n", nullable = false)]
+    refund: Option<String>,
+    /// Whether money has moved all the same.
+    #[schema(value_type = MoneyMoved)]
+    money_moved: &'static str,
+    /// Whether it helps to send the request again.
+    #[schema(value_type = Retry)]
+    retry: &'static str,
 }
 
 /// A provider's no.
@@ -71,17 +81,31 @@ pub(crate) struct Provider<'a> {
     /// The provider's own words.
     #[schema(example = "商户无此接口权限")]
     message: &'a str,
+    /// Why the provider says so, if the code is a known one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause_zh: Option<&'static str>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'static str>,
+    /// The same in Chinese.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix_zh: Option<&'static str>,
 }
 
 /// The status that goes with a code.
 pub fn status(code: Code) -> StatusCode {
     match code {
         Code::AuthenticationRequired | Code::InvalidKey => StatusCode::UNAUTHORIZED,
-        Code::ProviderRefused => StatusCode::PAYMENT_REQUIRED,
-        Code::NotFound => StatusCode::NOT_FOUND,
+        Code::ProviderRefused | Code::PaidWrongAmount => StatusCode::PAYMENT_REQUIRED,
+        Code::NotFound | Code::BillMissing => StatusCode::NOT_FOUND,
         Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Code::OrderNoInUse
+        | Code::RefundNoInUse
         | Code::Conflict
+        | Code::BillNotReady
         | Code::ChargeNotPending
         | Code::IdempotencyKeyReused
         | Code::IdempotencyKeyBusy => StatusCode::CONFLICT,
@@ -89,7 +113,7 @@ pub fn status(code: Code) -> StatusCode {
         Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Code::ProviderUnknown => StatusCode::BAD_GATEWAY,
+        Code::ProviderUnknown | Code::BillUnreadable => StatusCode::BAD_GATEWAY,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::AccountMissing
         | Code::AccountMismatch
@@ -104,8 +128,14 @@ pub fn status(code: Code) -> StatusCode {
         | Code::NoticeUndecryptable
         | Code::NoticeMalformed
         | Code::NoticeStale
+        | Code::NothingToRefund
         | Code::PaidLate
         | Code::PaidTwice
+        | Code::RefundAbnormal
+        | Code::RefundClosed
+        | Code::RefundTooLarge
+        | Code::RefundTooLate
+        | Code::RefundTooMany
         | Code::SignatureMismatch
         | Code::SignatureDowngraded
         | Code::SignatureMissing
@@ -147,8 +177,15 @@ pub(crate) fn body(error: &Error) -> String {
             name: provider.name.as_str(),
             code: &provider.code,
             message: &provider.message,
+            cause: provider.advice.map(|advice| advice.cause),
+            cause_zh: provider.advice.map(|advice| advice.cause_zh),
+            fix: provider.advice.map(|advice| advice.fix),
+            fix_zh: provider.advice.map(|advice| advice.fix_zh),
         }),
         charge: error.charge.map(|charge| charge.to_string()),
+        refund: error.refund.map(|refund| refund.to_string()),
+        money_moved: error.money_moved.as_str(),
+        retry: error.retry.as_str(),
     };
     serde_json::to_string(&body).expect("a struct of texts and numbers is JSON")
 }
@@ -196,7 +233,7 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tongbao_engine::ProviderError;
+    use tongbao_engine::{Advice, ProviderError};
     use tongbao_types::Provider as ProviderName;
 
     #[test]
@@ -224,6 +261,12 @@ mod tests {
             name: ProviderName::Wechat,
             code: "NOAUTH".to_owned(),
             message: "商户无此接口权限".to_owned(),
+            advice: Some(Advice {
+                cause: "Not opened.",
+                cause_zh: "未开通。",
+                fix: "Open it.",
+                fix_zh: "请开通。",
+            }),
         }));
         insta::assert_snapshot!("problem_with_provider", readable(&refused));
     }

@@ -43,7 +43,7 @@ async fn alipay(
     let Some(charge) = app.engine.returned(&account.0, request).await else {
         return Ok(pages::returned(&headers));
     };
-    let view = app.engine.cashier(charge).await?;
+    let view = app.engine.cashier(charge, None).await?;
     Ok(see_other(&onward(charge, view.return_url)))
 }
 

@@ -66,7 +66,7 @@
     if (polling) return;
     polling = setInterval(async () => {
       try {
-        const reply = await fetch(base + "/status", { cache: "no-store" });
+        const reply = await fetch(base + "/status" + location.search, { cache: "no-store" });
         if (reply.ok) heard(await reply.json());
       } catch {
         // No network for a moment; the next round asks again.
@@ -76,7 +76,7 @@
 
   const listen = () => {
     if (!("EventSource" in window)) return poll();
-    source = new EventSource(base + "/events");
+    source = new EventSource(base + "/events" + location.search);
     source.onmessage = (message) => heard(JSON.parse(message.data));
     // The browser comes again by itself after a break; a refusal ends that.
     source.onerror = () => { if (source.readyState === EventSource.CLOSED) poll(); };

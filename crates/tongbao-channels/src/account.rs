@@ -1,11 +1,14 @@
 //! An account's credentials as the configuration has them, checked and parsed once.
 
 use crate::Adapter;
+use crate::alipay_legacy::AlipayLegacy;
 use crate::alipay_open::AlipayOpen;
+use crate::alipay_v3::AlipayV3;
 use crate::wechat_v2::WechatV2;
 use crate::wechat_v3::WechatV3;
 use std::sync::Arc;
-use tongbao_types::{AccountName, Secret};
+use tongbao_crypt::Certificate;
+use tongbao_types::{AccountName, ChargeId, Secret};
 
 /// The credentials of an account, by protocol.
 #[derive(Debug, Clone)]
@@ -16,6 +19,10 @@ pub enum Keys {
     WechatV3(WechatV3Keys),
     /// Alipay OpenAPI 2.0.
     AlipayOpen(AlipayKeys),
+    /// Alipay's v3 protocol.
+    AlipayV3(AlipayKeys),
+    /// Alipay's old gateway (mapi).
+    AlipayLegacy(AlipayLegacyKeys),
 }
 
 /// WeChat Pay API v2.
@@ -33,6 +40,17 @@ pub struct WechatV2Keys {
     pub sub_app_id: Option<String>,
     /// Of a service provider's sub-merchant.
     pub sub_mch_id: Option<String>,
+    /// The merchant's certificate (商户API证书), which refunds and reverses need.
+    pub p12: Option<MerchantP12>,
+}
+
+/// A PKCS#12 file (`apiclient_cert.p12`).
+#[derive(Debug, Clone)]
+pub struct MerchantP12 {
+    /// The bytes of the file.
+    pub file: Secret<Vec<u8>>,
+    /// What opens it, the merchant number as WeChat issues it.
+    pub passphrase: Secret<String>,
 }
 
 /// WeChat Pay API v3.
@@ -54,9 +72,13 @@ pub struct WechatV3Keys {
     pub public_key_id: Option<String>,
     /// The WeChat Pay public key (微信支付公钥), PEM.
     pub public_key: Option<String>,
+    /// Of a service provider's sub-merchant.
+    pub sub_app_id: Option<String>,
+    /// Of a service provider's sub-merchant.
+    pub sub_mch_id: Option<String>,
 }
 
-/// Alipay OpenAPI 2.0, with public keys or with certificates.
+/// Alipay OpenAPI 2.0 or v3, with public keys or with certificates.
 #[derive(Debug, Clone)]
 pub struct AlipayKeys {
     /// The application's id.
@@ -73,6 +95,19 @@ pub struct AlipayKeys {
     pub alipay_cert: Option<String>,
     /// Alipay's root certificates, PEM.
     pub alipay_root_cert: Option<String>,
+    /// The key of content encryption (接口内容加密), where that is switched on.
+    pub aes_key: Option<Secret<String>>,
+}
+
+/// Alipay's old gateway.
+#[derive(Debug, Clone)]
+pub struct AlipayLegacyKeys {
+    /// The partner's number (PID), 2088….
+    pub partner: String,
+    /// The MD5 key (安全校验码).
+    pub md5_key: Secret<String>,
+    /// The seller's login; the partner itself without it.
+    pub seller_email: Option<String>,
 }
 
 /// An account to be made.
@@ -84,6 +119,8 @@ pub struct AccountSetup {
     pub keys: Keys,
     /// Another address than the provider's own, without a trailing slash.
     pub endpoint: Option<String>,
+    /// Who signs the endpoint's TLS certificate, PEM; the machine's authorities unless given.
+    pub endpoint_ca: Option<String>,
     /// Where this gateway is reached from outside, without a trailing slash.
     pub public_url: String,
 }
@@ -106,12 +143,17 @@ impl AccountError {
 
 /// Makes the adapter of an account.
 pub fn adapter(setup: AccountSetup) -> Result<Arc<dyn Adapter>, AccountError> {
-    let AccountSetup { name, keys, endpoint, public_url } = setup;
-    let site = Site { name, endpoint, public_url };
+    let AccountSetup { name, keys, endpoint, endpoint_ca, public_url } = setup;
+    let root = endpoint_ca.as_deref().map(|pem| Certificate::from_pem(pem).map(Arc::new));
+    let root =
+        root.transpose().map_err(|error| AccountError::new("endpoint_ca", error.to_string()))?;
+    let site = Site { name, endpoint, root, public_url };
     Ok(match keys {
         Keys::WechatV2(keys) => Arc::new(WechatV2::new(site, keys)?),
         Keys::WechatV3(keys) => Arc::new(WechatV3::new(site, keys)?),
-        Keys::AlipayOpen(keys) => Arc::new(AlipayOpen::new(site, keys)?),
+        Keys::AlipayOpen(keys) => Arc::new(AlipayOpen::new(site, &keys)?),
+        Keys::AlipayV3(keys) => Arc::new(AlipayV3::new(site, &keys)?),
+        Keys::AlipayLegacy(keys) => Arc::new(AlipayLegacy::new(site, &keys)?),
     })
 }
 
@@ -120,12 +162,18 @@ pub fn adapter(setup: AccountSetup) -> Result<Arc<dyn Adapter>, AccountError> {
 pub(crate) struct Site {
     pub(crate) name: AccountName,
     pub(crate) endpoint: Option<String>,
+    pub(crate) root: Option<Arc<Certificate>>,
     public_url: String,
 }
 
 impl Site {
     pub(crate) fn notify_url(&self, provider: &str) -> String {
         format!("{}/notify/{provider}/{}", self.public_url, self.name)
+    }
+
+    /// Where the payer of a charge sees how it stands.
+    pub(crate) fn cashier_url(&self, charge: ChargeId) -> String {
+        format!("{}/pay/{charge}", self.public_url)
     }
 
     pub(crate) fn return_url(&self) -> String {

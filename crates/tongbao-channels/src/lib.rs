@@ -5,24 +5,41 @@
 //! an answer means for a charge is the core's.
 
 mod account;
+mod alipay;
+mod alipay_app;
+mod alipay_bill;
+mod alipay_legacy;
 mod alipay_open;
+mod alipay_v3;
+mod bill;
+mod bill_lines;
+pub mod catalogue;
 mod wechat;
+mod wechat_bill;
 mod wechat_v2;
 mod wechat_v3;
 
 pub use account::{
-    AccountError, AccountSetup, AlipayKeys, Keys, WechatV2Keys, WechatV3Keys, adapter,
+    AccountError, AccountSetup, AlipayKeys, AlipayLegacyKeys, Keys, MerchantP12, WechatV2Keys,
+    WechatV3Keys, adapter,
+};
+
+pub use bill::{
+    BILL_HEAD_BYTES, BillDate, BillFetch, BillHead, BillHindrance, BillKind, BillPacking, BillPlan,
+    BillStep, BillWanted,
+};
+pub use bill_lines::{
+    BillFault, BillForm, BillLine, BillLineKind, Checked, EachLine, check_bill, read_bill,
 };
 
 use std::fmt;
-use tongbao_core::{Action, Fact, Payer};
+use std::sync::Arc;
+use tongbao_core::{Action, Fact, Payer, RefundFact};
+use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
-    AccountName, Amount, Channel, ChargeId, Code, HttpRequest, HttpResponse, OutTradeNo, Provider,
-    Timestamp,
+    AccountName, Amount, Channel, ChargeId, Code, Fen, HttpRequest, HttpResponse, OutRefundNo,
+    OutTradeNo, Provider, Timestamp, TradeNo,
 };
-
-/// The channels that this version has adapters for.
-pub const SERVED: &[Channel] = &[Channel::WechatNative, Channel::AlipayPage, Channel::AlipayQr];
 
 /// One channel account: knows its credentials, parsed once, and its provider's protocol.
 pub trait Adapter: Send + Sync + 'static {
@@ -40,9 +57,35 @@ pub trait Adapter: Send + Sync + 'static {
     /// Places an order. The same order placed again has the same parameters, as the providers want.
     fn place(&self, order: &Order<'_>, stamp: &Stamp) -> Result<Placing, OrderError>;
     /// Asks how an order stands.
-    fn query(&self, number: &OutTradeNo, stamp: &Stamp) -> Exchange;
-    /// Closes an order that nobody paid.
-    fn close(&self, number: &OutTradeNo, stamp: &Stamp) -> Exchange;
+    fn query(&self, order: OrderRef<'_>, stamp: &Stamp) -> Exchange;
+    /// Closes an order that nobody paid. One whose code the merchant scanned is taken back, with
+    /// what may have been paid.
+    fn close(&self, order: OrderRef<'_>, stamp: &Stamp) -> Exchange;
+
+    /// Who must have signed the endpoint's TLS certificate, in place of the machine's authorities.
+    fn root(&self) -> Option<&Arc<Certificate>> {
+        None
+    }
+    /// What the account shows in TLS, where the provider wants to see it.
+    fn identity(&self) -> Option<&Arc<ClientIdentity>> {
+        None
+    }
+
+    /// Whether the provider takes this text as an out_refund_no.
+    fn takes_refund_number(&self, text: &str) -> bool;
+    /// Why this account cannot refund, and what to do about it; `None` if it can.
+    fn refund_hindrance(&self) -> Option<&str>;
+    /// Sends a refund. The same refund sent again moves no money a second time. Only for an
+    /// account without a hindrance.
+    fn refund(&self, refund: &RefundOrder<'_>, stamp: &Stamp) -> Exchange<RefundFact>;
+    /// Asks how a refund stands.
+    fn query_refund(&self, refund: &RefundOrder<'_>, stamp: &Stamp) -> Exchange<RefundFact>;
+
+    /// How a bill is fetched; or why this account has no such bills.
+    fn bill(&self, _wanted: BillWanted, _stamp: &Stamp) -> Result<BillPlan, BillHindrance> {
+        let message = format!("The protocol of the account {} has no bills.", self.name());
+        Err(BillHindrance(message))
+    }
 
     /// Whether no answer can be verified before keys are fetched from the provider.
     fn needs_keys(&self) -> bool {
@@ -60,6 +103,11 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// Verifies and reads a notification. `wall` is real time, for its age.
     fn read_notice(&self, request: &HttpRequest, wall: Timestamp) -> Result<Notice, NoticeRefusal>;
+    /// What to ask the provider before a notification that was read is believed: whether it sent
+    /// it. Nothing, where the signature proves enough.
+    fn notice_check(&self, _request: &HttpRequest) -> Option<Exchange<bool>> {
+        None
+    }
     /// The bytes that answer a notification.
     fn acknowledge(&self, outcome: Acknowledgement<'_>) -> HttpResponse;
     /// The order that a browser coming back from the provider names; proof of nothing.
@@ -93,6 +141,32 @@ pub struct Order<'a> {
     pub expires_at: Timestamp,
 }
 
+/// An order that was placed, or may have been.
+#[derive(Debug, Clone, Copy)]
+pub struct OrderRef<'a> {
+    /// Through which channel.
+    pub channel: Channel,
+    /// Its number at the provider.
+    pub out_trade_no: &'a OutTradeNo,
+}
+
+/// What a refund consists of.
+#[derive(Debug, Clone, Copy)]
+pub struct RefundOrder<'a> {
+    /// The order that was paid.
+    pub order: OrderRef<'a>,
+    /// The provider's number of its payment.
+    pub trade_no: &'a TradeNo,
+    /// How much was paid.
+    pub paid: Fen,
+    /// The refund's number at the provider.
+    pub out_refund_no: &'a OutRefundNo,
+    /// How much goes back.
+    pub amount: Amount,
+    /// For the payer to read.
+    pub reason: Option<&'a str>,
+}
+
 /// What makes one message unlike the next: real time and a nonce.
 #[derive(Debug, Clone)]
 pub struct Stamp {
@@ -110,31 +184,31 @@ pub enum Placing {
     Ready(Action),
 }
 
-/// A call to a provider as a value.
-pub struct Exchange {
+/// A call to a provider as a value; its answer tells a `T`.
+pub struct Exchange<T = Fact> {
     /// What to send.
     pub request: HttpRequest,
-    read: Box<ReadAnswer>,
+    read: Box<ReadAnswer<T>>,
 }
 
-type ReadAnswer = dyn Fn(&HttpResponse, Timestamp) -> Reply + Send + Sync;
+type ReadAnswer<T> = dyn Fn(&HttpResponse, Timestamp) -> Reply<T> + Send + Sync;
 
-impl Exchange {
+impl<T> Exchange<T> {
     /// Joins a request and the reading of its answer.
     pub fn new(
         request: HttpRequest,
-        read: impl Fn(&HttpResponse, Timestamp) -> Reply + Send + Sync + 'static,
-    ) -> Exchange {
+        read: impl Fn(&HttpResponse, Timestamp) -> Reply<T> + Send + Sync + 'static,
+    ) -> Exchange<T> {
         Exchange { request, read: Box::new(read) }
     }
 
     /// Reads the answer. `wall` is real time, for its age.
-    pub fn finish(&self, response: &HttpResponse, wall: Timestamp) -> Reply {
+    pub fn finish(&self, response: &HttpResponse, wall: Timestamp) -> Reply<T> {
         (self.read)(response, wall)
     }
 }
 
-impl fmt::Debug for Exchange {
+impl<T> fmt::Debug for Exchange<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Exchange({} {})", self.request.method.as_str(), self.request.path())
     }
@@ -142,14 +216,17 @@ impl fmt::Debug for Exchange {
 
 /// What an answer amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
-    /// Something is known of the order.
-    Done(Fact),
+pub enum Reply<T = Fact> {
+    /// Something is known of the order or the refund.
+    Done(T),
     /// The provider says no to the request. To an order that is final; to a question it tells
     /// nothing about the order.
     Refused(Refusal),
-    /// The provider says no because the order is paid or closed already; a query will tell more.
+    /// The provider says no because of how the order or the refund stands already; a query will
+    /// tell more. A refund that the query does not find is refused for good.
     AskNow(Refusal),
+    /// The provider says yes, in words that leave it open; a query will tell.
+    Confirm,
     /// Nothing is known: the answer is missing, cannot be believed, or says itself so.
     Unknown(Doubt),
 }
@@ -181,6 +258,15 @@ pub enum Notice {
         number: OutTradeNo,
         /// What it tells.
         fact: Fact,
+    },
+    /// It tells about a refund.
+    Refund {
+        /// Of which order.
+        number: OutTradeNo,
+        /// Which refund.
+        out_refund_no: OutRefundNo,
+        /// What it tells; nothing, if such a notice proves nothing and the provider must be asked.
+        fact: Option<RefundFact>,
     },
     /// It tells of something that is not followed here, such as a trade waiting for its buyer.
     Other,

@@ -3,17 +3,26 @@
 //! moves from one to the other.
 
 use crate::account::{AccountError, Site, WechatV3Keys};
-use crate::wechat;
-use crate::{Acknowledgement, Adapter, Exchange, Notice, NoticeRefusal, Order, OrderError};
-use crate::{Placing, Stamp};
-use arc_swap::ArcSwap;
-use serde_json::Value;
-use std::sync::Arc;
-use tongbao_types::{
-    AccountName, Channel, Code, HttpRequest, HttpResponse, OutTradeNo, Provider, Timestamp,
+use crate::wechat::{self, ClientParams};
+use crate::wechat_bill::{self, LinkQuestion};
+use crate::{
+    Acknowledgement, Adapter, Exchange, Notice, NoticeRefusal, Order, OrderError, OrderRef,
 };
-use tongbao_wechat::v3::{self, CertificatesQuery, CloseOrder, OrderQuery, Received, Resource};
-use tongbao_wechat::{Answer, Merchant, PlatformKeys, TradeType, V3Credentials};
+use crate::{BillHindrance, BillPlan, BillWanted, Placing, RefundOrder, Reply, Stamp};
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use tongbao_core::RefundFact;
+use tongbao_crypt::Certificate;
+use tongbao_types::{
+    AccountName, Channel, Code, HttpRequest, HttpResponse, OutRefundNo, OutTradeNo, Provider,
+    Secret, Timestamp,
+};
+use tongbao_wechat::v3::{
+    self, CertificatesQuery, CloseOrder, CodePayment, CodeScene, CodeStore, News, OrderQuery,
+    Received, Resource, SceneInfo,
+};
+use tongbao_wechat::{Answer, Merchant, PlatformKeys, TradeKey, V3Credentials, v3_app, v3_jsapi};
 
 pub(crate) struct WechatV3 {
     site: Site,
@@ -29,7 +38,12 @@ struct Trusted {
 impl WechatV3 {
     pub(crate) fn new(site: Site, keys: WechatV3Keys) -> Result<WechatV3, AccountError> {
         let trust = configured(&keys)?;
-        let merchant = Merchant::direct(keys.app_id, keys.mch_id);
+        let merchant = Merchant {
+            app_id: keys.app_id,
+            mch_id: keys.mch_id,
+            sub_app_id: keys.sub_app_id,
+            sub_mch_id: keys.sub_mch_id,
+        };
         let serial = &keys.merchant_serial;
         let credentials =
             V3Credentials::new(merchant, serial, &keys.merchant_private_key, &keys.api_v3_key)
@@ -41,6 +55,48 @@ impl WechatV3 {
 
     fn credentials(&self) -> &V3Credentials {
         &self.trusted.credentials
+    }
+
+    /// An exchange whose answer is read with the keys that are known by then.
+    fn exchange<T: 'static>(
+        &self,
+        request: HttpRequest,
+        read: impl Fn(&V3Credentials, &Received<'_>) -> Reply<T> + Send + Sync + 'static,
+    ) -> Exchange<T> {
+        let trusted = Arc::clone(&self.trusted);
+        Exchange::new(request, move |response, now| trusted.read(response, now, &read))
+    }
+
+    fn pay_by_code(&self, order: &Order<'_>, stamp: &Stamp) -> Result<Exchange, OrderError> {
+        let code = order.payer.and_then(|payer| payer.auth_code.clone()).unwrap_or_default();
+        if !tongbao_wechat::v2::is_auth_code(&code) {
+            return Err(wechat::no_auth_code());
+        }
+        let number = order.out_trade_no.as_str();
+        let out_id = Some(self.site.name.to_string());
+        let payment = CodePayment {
+            description: wechat::description(order.subject),
+            attach: order.attach.map(str::to_owned),
+            scene_info: CodeScene {
+                device_ip: order.client_ip.map(str::to_owned),
+                store_info: CodeStore { out_id, ..CodeStore::default() },
+                ..CodeScene::default()
+            },
+            ..CodePayment::new(Secret::new(code), number, order.amount.fen())
+        };
+        let request = payment.encode(self.credentials(), stamp_of(stamp));
+        Ok(self.exchange(request, move |credentials, received| {
+            wechat::paid_by_code(payment.decode_reply(credentials, received))
+        }))
+    }
+
+    fn reverse(&self, number: &OutTradeNo, stamp: &Stamp) -> Exchange {
+        let reverse = v3::ReverseOrder { out_trade_no: number.to_string() };
+        let request = reverse.encode(self.credentials(), stamp_of(stamp));
+        self.exchange(request, move |credentials, received| {
+            let answer = reverse.decode_reply(credentials, received);
+            wechat::reversed(answer.map(|answer| answer.map(|()| true)))
+        })
     }
 }
 
@@ -90,8 +146,12 @@ impl Adapter for WechatV3 {
         self.site.endpoint.as_deref().unwrap_or(wechat::ENDPOINT)
     }
 
+    fn root(&self) -> Option<&Arc<Certificate>> {
+        self.site.root.as_ref()
+    }
+
     fn channels(&self) -> &'static [Channel] {
-        &[Channel::WechatNative]
+        wechat::CHANNELS
     }
 
     fn takes_number(&self, text: &str) -> bool {
@@ -99,8 +159,16 @@ impl Adapter for WechatV3 {
     }
 
     fn place(&self, order: &Order<'_>, stamp: &Stamp) -> Result<Placing, OrderError> {
+        if order.channel == Channel::WechatMicropay {
+            return self.pay_by_code(order, stamp).map(Placing::Call);
+        }
+        let come_back = self.site.cashier_url(order.charge);
+        let openid = wechat::openid(order)?;
+        let of_sub_app = self.credentials().merchant().sub_app_id.is_some();
+        let (openid, sub_openid) = if of_sub_app { (None, openid) } else { (openid, None) };
+        let channel = order.channel;
         let order = v3::Order {
-            trade_type: TradeType::Native,
+            trade_type: wechat::trade_type(channel),
             description: wechat::description(order.subject),
             out_trade_no: order.out_trade_no.to_string(),
             time_expire: Some(order.expires_at),
@@ -108,32 +176,73 @@ impl Adapter for WechatV3 {
             notify_url: self.site.notify_url("wechat"),
             total: order.amount.fen(),
             currency: Some("CNY".to_owned()),
+            openid,
+            sub_openid,
+            scene_info: scene(order)?,
             ..v3::Order::default()
         };
         let request = order.encode(self.credentials(), stamp_of(stamp));
+        let nonce = stamp.nonce.clone();
         let trusted = Arc::clone(&self.trusted);
         Ok(Placing::Call(Exchange::new(request, move |response, now| {
-            trusted.read(response, now, |_, received| wechat::placed(order.decode_reply(received)))
+            trusted.read(response, now, |credentials, received| {
+                let sign = |id: &str| ClientParams {
+                    jsapi: v3_jsapi(credentials, id, &nonce, now),
+                    app: v3_app(credentials, id, &nonce, now),
+                };
+                wechat::placed(order.decode_reply(received), |prepaid| {
+                    wechat::shown(prepaid, channel, &come_back, sign)
+                })
+            })
         })))
     }
 
-    fn query(&self, number: &OutTradeNo, stamp: &Stamp) -> Exchange {
-        let query = OrderQuery::by_out_trade_no(number.as_str());
+    fn query(&self, order: OrderRef<'_>, stamp: &Stamp) -> Exchange {
+        let query = OrderQuery::by_out_trade_no(order.out_trade_no.as_str());
         let request = query.encode(self.credentials(), stamp_of(stamp));
-        let trusted = Arc::clone(&self.trusted);
-        Exchange::new(request, move |response, now| {
-            trusted.read(response, now, |credentials, received| {
-                wechat::queried(query.decode_reply(credentials, received))
-            })
+        self.exchange(request, move |credentials, received| {
+            wechat::queried(query.decode_reply(credentials, received))
         })
     }
 
-    fn close(&self, number: &OutTradeNo, stamp: &Stamp) -> Exchange {
-        let close = CloseOrder { out_trade_no: number.to_string() };
+    fn close(&self, order: OrderRef<'_>, stamp: &Stamp) -> Exchange {
+        if order.channel.is_scanned_by_merchant() {
+            return self.reverse(order.out_trade_no, stamp);
+        }
+        let close = CloseOrder { out_trade_no: order.out_trade_no.to_string() };
         let request = close.encode(self.credentials(), stamp_of(stamp));
-        let trusted = Arc::clone(&self.trusted);
-        Exchange::new(request, move |response, now| {
-            trusted.read(response, now, |_, received| wechat::closed(close.decode_reply(received)))
+        self.exchange(request, move |_, received| wechat::closed(close.decode_reply(received)))
+    }
+
+    fn takes_refund_number(&self, text: &str) -> bool {
+        OutRefundNo::fits_wechat(text)
+    }
+
+    fn refund_hindrance(&self) -> Option<&str> {
+        None
+    }
+
+    fn refund(&self, refund: &RefundOrder<'_>, stamp: &Stamp) -> Exchange<RefundFact> {
+        let refund = v3::RefundOrder {
+            key: TradeKey::OutTradeNo(refund.order.out_trade_no.to_string()),
+            out_refund_no: refund.out_refund_no.to_string(),
+            reason: refund.reason.map(wechat::refund_reason),
+            notify_url: Some(self.site.notify_url("wechat")),
+            funds_account: None,
+            refund: refund.amount.fen(),
+            total: refund.paid,
+            from: None,
+            goods_detail: None,
+        };
+        let request = refund.encode(self.credentials(), stamp_of(stamp));
+        self.exchange(request, move |_, received| wechat::refunded(refund.decode_reply(received)))
+    }
+
+    fn query_refund(&self, refund: &RefundOrder<'_>, stamp: &Stamp) -> Exchange<RefundFact> {
+        let query = v3::RefundQuery { out_refund_no: refund.out_refund_no.to_string() };
+        let request = query.encode(self.credentials(), stamp_of(stamp));
+        self.exchange(request, move |_, received| {
+            wechat::refund_queried(query.decode_reply(received))
         })
     }
 
@@ -160,13 +269,25 @@ impl Adapter for WechatV3 {
         }
     }
 
+    fn bill(&self, wanted: BillWanted, stamp: &Stamp) -> Result<BillPlan, BillHindrance> {
+        let question = LinkQuestion::of(wanted);
+        let request = question.encode(self.credentials(), stamp_of(stamp));
+        let trusted = Arc::clone(&self.trusted);
+        Ok(BillPlan::Ask(self.exchange(request, move |_, received| {
+            let trusted = Arc::clone(&trusted);
+            wechat_bill::linked(question.decode_reply(received), move |link, stamp| {
+                link.encode(&trusted.credentials, stamp_of(stamp))
+            })
+        })))
+    }
+
     fn read_notice(&self, request: &HttpRequest, wall: Timestamp) -> Result<Notice, NoticeRefusal> {
         let keys = self.trusted.keys.load();
-        let news = v3::receive(self.credentials(), &keys, request, wall)
+        let verified = v3::receive(self.credentials(), &keys, request, wall)
             .map_err(|error| wechat::notice_refusal(&error, self.claimed(request)))?;
-        match news {
-            v3::News::Payment(verified) => wechat::notice(verified),
-            v3::News::Refund(_) => Ok(Notice::Other),
+        match verified {
+            News::Payment(verified) => wechat::notice(verified),
+            News::Refund(verified) => wechat::refund_notice(&verified.into_value().refund),
         }
     }
 
@@ -194,6 +315,17 @@ impl WechatV3 {
         let plain: Value = serde_json::from_slice(&plain).ok()?;
         plain.get("out_trade_no")?.as_str().map(str::to_owned)
     }
+}
+
+/// WeChat wants to know of an H5 payer's browser; of others it does not matter.
+fn scene(order: &Order<'_>) -> Result<Option<SceneInfo>, OrderError> {
+    if order.channel != Channel::WechatH5 {
+        return Ok(None);
+    }
+    let h5_info: Map<String, Value> =
+        [("type".to_owned(), Value::from("Wap"))].into_iter().collect();
+    let payer_client_ip = wechat::payer_ip(order)?;
+    Ok(Some(SceneInfo { payer_client_ip, h5_info: Some(h5_info), ..SceneInfo::default() }))
 }
 
 fn stamp_of(stamp: &Stamp) -> v3::Stamp<'_> {

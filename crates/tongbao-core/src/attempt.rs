@@ -1,16 +1,21 @@
 //! An attempt: one order placed at a provider for a charge; and [`observe`], the one function that
 //! draws conclusions from what a provider says about it.
 //!
-//! Paid, paid again, paid twice, paid late, closed, refused, unknown amount: each is a branch here
-//! and nowhere else. The function is idempotent and does not mind the order of observations.
+//! Paid, paid again, paid twice, late or wrongly, closed, refused: each is a branch here and
+//! nowhere else. The function is idempotent and does not mind the order of observations.
 
-use crate::charge::{close_open_attempts, finish_if_idle};
+use crate::charge::{
+    await_choice, close_open_attempts, finish_idle, finish_if_idle, forget_the_end,
+};
+use crate::refund::give_back;
 use crate::{
-    Action, Changes, ChargeState, EventKind, Fact, Failure, JobKind, Loaded, Mismatch, Observation,
-    Payment, Polling, Seen, Source,
+    Action, Changes, ChargeState, EventKind, Fact, Failure, JobChange, JobKind, Loaded, Mismatch,
+    NewJob, NotPending, Observation, Payer, Payment, Policy, Polling, RefundCause, Seen, Source,
+    Unexpected,
 };
 use tongbao_types::{
-    AccountName, AttemptId, Channel, ChargeId, Code, Mint, OutTradeNo, Span, Timestamp, TradeNo,
+    AccountName, AttemptId, Channel, ChargeId, Code, Fen, Mint, OutTradeNo, Span, Timestamp,
+    TradeNo,
 };
 
 /// An attempt as it is kept.
@@ -28,6 +33,8 @@ pub struct Attempt {
     pub out_trade_no: OutTradeNo,
     /// Where it stands.
     pub state: AttemptState,
+    /// Who shall pay, where the order names the payer; a payment code is never kept.
+    pub payer: Option<Payer>,
     /// What the payer must be shown, once known.
     pub action: Option<Action>,
     /// When it was begun.
@@ -45,6 +52,8 @@ pub enum AttemptState {
     Closing,
     /// Paid.
     Succeeded {
+        /// How much.
+        amount: Fen,
         /// The provider's number of the trade.
         trade_no: TradeNo,
         /// When, by the provider's clock if it said so.
@@ -98,18 +107,30 @@ impl Attempt {
     }
 }
 
+/// An order to be placed: through which channel, with which account, for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Through which channel.
+    pub channel: Channel,
+    /// With which account.
+    pub account: AccountName,
+    /// Who shall pay, where the channel needs to know.
+    pub payer: Option<Payer>,
+}
+
 /// Begins an attempt: the intent and the job that will find the truth if we die in the middle.
 /// `number` decides the out_trade_no: the order_no itself, where the provider takes it.
 pub fn begin_attempt(
     changes: &mut Changes,
-    route: (Channel, AccountName),
+    route: Route,
     number: impl FnOnce(AttemptId) -> OutTradeNo,
     polling: &Polling,
     mint: &mut Mint,
 ) -> AttemptId {
     let id: AttemptId = mint.id();
     let charge = changes.charge.id;
-    let (channel, account) = route;
+    let Route { channel, account, payer } = route;
+    let kept = payer.map(|payer| Payer { auth_code: None, ..payer });
     changes.attempts_new.push(id);
     changes.attempts.push(Attempt {
         id,
@@ -118,12 +139,31 @@ pub fn begin_attempt(
         account,
         out_trade_no: number(id),
         state: AttemptState::Placing,
+        payer: kept.filter(|payer| *payer != Payer::default()),
         action: None,
         created_at: mint.now(),
     });
-    let first = (mint.now() + polling.delay).min(changes.charge.expires_at);
+    let first = (mint.now() + polling.first_wait(channel)).min(changes.charge.expires_at);
     changes.promise(JobKind::PollAttempt(id, charge), first, mint);
     id
+}
+
+/// Begins one more attempt for a charge that exists; the others stay open until one is paid.
+pub fn begin_another(
+    loaded: Loaded,
+    route: Route,
+    number: impl FnOnce(AttemptId) -> OutTradeNo,
+    polling: &Polling,
+    mint: &mut Mint,
+) -> Result<(Changes, AttemptId), NotPending> {
+    let waits = matches!(loaded.charge.state, ChargeState::Pending { closing: None });
+    if !waits || mint.now() >= loaded.charge.expires_at {
+        return Err(NotPending);
+    }
+    let mut changes = Changes::of(loaded);
+    await_choice(&mut changes, mint);
+    let id = begin_attempt(&mut changes, route, number, polling, mint);
+    Ok((changes, id))
 }
 
 /// Concludes from an observation about one attempt. `Ok(None)`: nothing new. An error: the
@@ -132,13 +172,14 @@ pub fn observe(
     loaded: &Loaded,
     id: AttemptId,
     observation: Observation,
+    policy: &Policy,
     mint: &mut Mint,
 ) -> Result<Option<Changes>, Mismatch> {
     let Some(attempt) = loaded.attempt(id) else { return Ok(None) };
     let source = observation.source;
     match observation.fact {
         Fact::Awaiting(action) => Ok(awaiting(loaded, attempt, action, mint)),
-        Fact::Paid(seen) => paid(loaded, attempt, seen, source, mint),
+        Fact::Paid(seen) => paid(loaded, attempt, (seen, source), policy, mint),
         Fact::Closed => Ok(closed(loaded, attempt, mint)),
         Fact::Absent => Ok(absent(loaded, attempt, source, mint)),
         Fact::Refused { code, message } => {
@@ -175,32 +216,60 @@ fn awaiting(
 fn paid(
     loaded: &Loaded,
     attempt: &Attempt,
-    seen: Seen,
-    source: Source,
+    (seen, source): (Seen, Source),
+    policy: &Policy,
     mint: &mut Mint,
 ) -> Result<Option<Changes>, Mismatch> {
-    check_payment(loaded, attempt, &seen)?;
+    check_payment(loaded, attempt, &seen, source)?;
     if matches!(attempt.state, AttemptState::Succeeded { .. }) {
         return Ok(None);
     }
+    if !attempt.state.can_be_paid() && seen.returned {
+        // Nothing of it is here any more, so there is nothing to deliver for or to give back.
+        return Ok(None);
+    }
+    if may_be_taken_back(attempt) && seen.returned {
+        return Ok(closed(loaded, attempt, mint));
+    }
+    if may_be_taken_back(attempt) && source == Source::Notice {
+        return Ok(Some(ask_now(loaded, attempt, mint)));
+    }
     let paid_at = seen.paid_at.unwrap_or(mint.now());
+    let (amount, trade_no, returned) = (seen.amount, seen.trade_no, seen.returned);
     let mut changes = Changes::of(loaded.clone());
     changes.change(attempt.id, |attempt| {
-        attempt.state = AttemptState::Succeeded { trade_no: seen.trade_no.clone(), paid_at };
+        let trade_no = trade_no.clone();
+        attempt.state = AttemptState::Succeeded { amount, trade_no, paid_at };
     });
     forget_jobs(&mut changes, attempt);
     if source == Source::Poll {
         changes.tell(EventKind::PollComplete, mint);
     }
-    let payment = Payment {
-        attempt: attempt.id,
-        trade_no: seen.trade_no,
-        paid_at,
-        payer: seen.payer,
-        remark: None,
-    };
-    settle(&mut changes, payment, mint);
+    let (attempt, payer) = (attempt.id, seen.payer);
+    let payment = Payment { attempt, amount, trade_no, paid_at, payer, remark: None };
+    let unwanted = settle(&mut changes, payment, policy, mint);
+    if let Some(cause) = unwanted.filter(|_| !returned) {
+        give_back(&mut changes, attempt, cause, mint);
+    }
     Ok(Some(changes))
+}
+
+/// Closing an order of a code that the merchant scanned gives back what was paid meanwhile, and
+/// the notice of that payment may come after it. Only the provider's answer now tells.
+fn may_be_taken_back(attempt: &Attempt) -> bool {
+    let ended = matches!(attempt.state, AttemptState::Closing | AttemptState::Closed { .. });
+    ended && attempt.channel.is_scanned_by_merchant()
+}
+
+fn ask_now(loaded: &Loaded, attempt: &Attempt, mint: &mut Mint) -> Changes {
+    let mut changes = Changes::of(loaded.clone());
+    let kind = match attempt.state {
+        AttemptState::Closing => JobKind::CloseAttempt(attempt.id, attempt.charge),
+        _ => JobKind::PollAttempt(attempt.id, attempt.charge),
+    };
+    let run_at = mint.now();
+    changes.jobs.push(JobChange::Hasten(NewJob { id: mint.id(), kind, run_at }));
+    changes
 }
 
 /// An attempt that was closing has a job that closes it; any other can only have one that looks.
@@ -212,42 +281,85 @@ fn forget_jobs(changes: &mut Changes, before: &Attempt) {
     });
 }
 
-/// The charge's side of a payment.
-fn settle(changes: &mut Changes, payment: Payment, mint: &mut Mint) {
+/// The charge's side of a payment: it counts, or there is a cause to give it back.
+fn settle(
+    changes: &mut Changes,
+    payment: Payment,
+    policy: &Policy,
+    mint: &mut Mint,
+) -> Option<RefundCause> {
+    let right_amount = changes.charge.amount.fen() == payment.amount;
     match &mut changes.charge.state {
-        ChargeState::Pending { .. } => {
-            let attempt = payment.attempt;
-            changes.charge.state = ChargeState::Succeeded(payment);
-            changes.tell(EventKind::ChargeSucceeded, mint);
-            close_open_attempts(changes, Some(attempt), mint.now(), mint);
-        }
         ChargeState::Succeeded(first) => {
             let message = format!("paid a second time, as trade {}", payment.trade_no);
             first.remark = Some(remark(Code::PaidTwice, message));
             changes.tell(EventKind::ChargePaidTwice, mint);
+            Some(RefundCause::PaidTwice)
         }
+        ChargeState::Pending { .. } if right_amount => succeed(changes, payment, mint),
+        ChargeState::Pending { .. } => wrongly(changes, payment, policy, mint),
         ChargeState::Closed { at, .. } | ChargeState::Failed { at, .. } => {
             let message = format!("paid at {} after the charge had ended at {at}", payment.paid_at);
-            let remark = Some(remark(Code::PaidLate, message));
-            changes.charge.state = ChargeState::Succeeded(Payment { remark, ..payment });
             changes.tell(EventKind::ChargePaidLate, mint);
-            changes.tell(EventKind::ChargeSucceeded, mint);
+            if policy.late == Unexpected::Refund {
+                Some(RefundCause::PaidLate)
+            } else if right_amount {
+                let remark = Some(remark(Code::PaidLate, message));
+                succeed(changes, Payment { remark, ..payment }, mint)
+            } else {
+                wrongly(changes, payment, policy, mint)
+            }
         }
     }
+}
+
+/// A payment that counts: the charge is paid and every other order of it is closed.
+fn succeed(changes: &mut Changes, payment: Payment, mint: &mut Mint) -> Option<RefundCause> {
+    let attempt = payment.attempt;
+    changes.charge.state = ChargeState::Succeeded(payment);
+    forget_the_end(changes);
+    changes.tell(EventKind::ChargeSucceeded, mint);
+    close_open_attempts(changes, Some(attempt), mint.now(), mint);
+    None
+}
+
+/// A payment of another amount, told by the provider itself when it was asked.
+fn wrongly(
+    changes: &mut Changes,
+    payment: Payment,
+    policy: &Policy,
+    mint: &mut Mint,
+) -> Option<RefundCause> {
+    let (asked, came) = (changes.charge.amount.fen(), payment.amount);
+    let message = format!("the charge is {asked:?}, paid were {came:?}");
+    let remark = remark(Code::PaidWrongAmount, message);
+    changes.tell(EventKind::ChargePaidWrongAmount, mint);
+    if policy.wrong_amount == Unexpected::Keep {
+        return succeed(changes, Payment { remark: Some(remark), ..payment }, mint);
+    }
+    finish_idle(changes, Some(remark), mint);
+    Some(RefundCause::PaidWrongAmount)
 }
 
 fn remark(code: Code, message: String) -> Failure {
     Failure { code, message, provider_code: None }
 }
 
-fn check_payment(loaded: &Loaded, attempt: &Attempt, seen: &Seen) -> Result<(), Mismatch> {
+/// Another amount in a notice contradicts the order; the answer to a question of ours is a fact.
+fn check_payment(
+    loaded: &Loaded,
+    attempt: &Attempt,
+    seen: &Seen,
+    source: Source,
+) -> Result<(), Mismatch> {
     let wrong = |code, reason| Err(Mismatch { code, reason });
     let amount = loaded.charge.amount.fen();
     if seen.currency != "CNY" {
         let reason = format!("the order is in CNY, the provider says {}", seen.currency);
         return wrong(Code::CurrencyMismatch, reason);
     }
-    if seen.amount != amount {
+    let believable = source != Source::Notice && seen.amount > Fen::ZERO;
+    if seen.amount != amount && !believable {
         let reason = format!("the order is {amount:?}, the provider says {:?}", seen.amount);
         return wrong(Code::AmountMismatch, reason);
     }

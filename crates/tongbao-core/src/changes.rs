@@ -4,8 +4,8 @@
 //! and the numbers of its events too, so whoever decided on older rows comes second and decides
 //! again.
 
-use crate::{Attempt, Charge, Event, EventKind, JobChange, JobKind, Loaded, NewJob};
-use tongbao_types::{AttemptId, Mint, Timestamp};
+use crate::{Attempt, Charge, Event, EventKind, JobChange, JobKind, Loaded, NewJob, Refund};
+use tongbao_types::{AttemptId, Mint, RefundId, Timestamp};
 
 /// Whether the charge's row is new or stood at a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,12 @@ pub struct Changes {
     pub attempts_new: Vec<AttemptId>,
     /// Attempts to update.
     pub attempts_changed: Vec<AttemptId>,
+    /// All its refunds as they will be.
+    pub refunds: Vec<Refund>,
+    /// Refunds to insert.
+    pub refunds_new: Vec<RefundId>,
+    /// Refunds to update.
+    pub refunds_changed: Vec<RefundId>,
     /// Events, in order.
     pub events: Vec<Event>,
     /// Promises made and dropped.
@@ -44,6 +50,7 @@ impl Changes {
         let write = ChargeWrite::Update { from: loaded.charge.version };
         let mut changes = Changes::write(loaded.charge, write);
         changes.attempts = loaded.attempts;
+        changes.refunds = loaded.refunds;
         changes.charge.version += 1;
         changes
     }
@@ -60,6 +67,9 @@ impl Changes {
             write,
             attempts_new: Vec::new(),
             attempts_changed: Vec::new(),
+            refunds: Vec::new(),
+            refunds_new: Vec::new(),
+            refunds_changed: Vec::new(),
             events: Vec::new(),
             jobs: Vec::new(),
         }
@@ -67,16 +77,31 @@ impl Changes {
 
     /// What a reader would load after this is written.
     pub fn after(&self) -> Loaded {
-        Loaded { charge: self.charge.clone(), attempts: self.attempts.clone(), refused: Vec::new() }
+        Loaded {
+            charge: self.charge.clone(),
+            attempts: self.attempts.clone(),
+            refunds: self.refunds.clone(),
+            refused: Vec::new(),
+        }
     }
 
-    /// Adds an event with the next number.
+    /// Adds an event about the charge with the next number.
     pub(crate) fn tell(&mut self, kind: EventKind, mint: &mut Mint) {
+        self.tell_of(kind, None, mint);
+    }
+
+    /// Adds an event about a refund with the next number of its charge.
+    pub(crate) fn tell_refund(&mut self, kind: EventKind, refund: RefundId, mint: &mut Mint) {
+        self.tell_of(kind, Some(refund), mint);
+    }
+
+    fn tell_of(&mut self, kind: EventKind, refund: Option<RefundId>, mint: &mut Mint) {
         self.charge.events += 1;
         self.events.push(Event {
             id: mint.id(),
             scope: self.charge.scope.clone(),
             charge: self.charge.id,
+            refund,
             kind,
             sequence: self.charge.events,
             created_at: mint.now(),
@@ -97,6 +122,15 @@ impl Changes {
         edit(found.expect("an attempt is only changed with the charge that it was loaded with"));
         if !self.attempts_changed.contains(&id) && !self.attempts_new.contains(&id) {
             self.attempts_changed.push(id);
+        }
+    }
+
+    /// Changes one refund and remembers that it must be written.
+    pub(crate) fn change_refund(&mut self, id: RefundId, edit: impl FnOnce(&mut Refund)) {
+        let found = self.refunds.iter_mut().find(|refund| refund.id == id);
+        edit(found.expect("a refund is only changed with the charge that it was loaded with"));
+        if !self.refunds_changed.contains(&id) && !self.refunds_new.contains(&id) {
+            self.refunds_changed.push(id);
         }
     }
 }

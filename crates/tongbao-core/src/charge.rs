@@ -1,6 +1,6 @@
 //! A charge: what a merchant wants to be paid, once.
 
-use crate::{Attempt, AttemptState, Changes, EventKind, JobKind, Payer, Scope};
+use crate::{Attempt, AttemptState, Changes, EventKind, JobKind, Payer, Refund, Scope};
 use tongbao_types::{
     Amount, AttemptId, ChargeId, Code, Fen, Mint, OrderNo, Secret, Timestamp, TradeNo,
 };
@@ -34,10 +34,14 @@ pub struct Charge {
     pub client_secret: Secret<String>,
     /// Where it stands.
     pub state: ChargeState,
+    /// Whether more channels may be chosen: a refused or closed order does not end it then.
+    pub open_choice: bool,
     /// Nobody can pay after this moment.
     pub expires_at: Timestamp,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How many refunds it has.
+    pub refunds: i64,
     /// How often it was written; guards against deciding on old rows.
     pub version: i64,
     /// The number of its last event.
@@ -75,13 +79,15 @@ pub enum ChargeState {
 pub struct Payment {
     /// The attempt that was paid.
     pub attempt: AttemptId,
+    /// How much was paid; another amount than the charge's only where the app keeps such payments.
+    pub amount: Fen,
     /// The provider's number of the trade.
     pub trade_no: TradeNo,
     /// When, by the provider's clock if it said so.
     pub paid_at: Timestamp,
     /// Who paid, as far as it was told.
     pub payer: Option<Payer>,
-    /// Paid twice or late: what the merchant should know beside the payment.
+    /// Paid twice, late or wrongly: what the merchant should know beside the payment.
     pub remark: Option<Failure>,
 }
 
@@ -114,6 +120,8 @@ pub struct Loaded {
     pub charge: Charge,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// Its refunds, oldest first.
+    pub refunds: Vec<Refund>,
     /// Notices about it that were not believed; filled only where a person will read them.
     pub refused: Vec<RefusedNotice>,
 }
@@ -221,7 +229,9 @@ impl PartialEq for Charge {
             && self.client_ip == other.client_ip
             && self.metadata == other.metadata
             && self.state == other.state
+            && self.open_choice == other.open_choice
             && self.expires_at == other.expires_at
+            && self.refunds == other.refunds
             && self.created_at == other.created_at
             && self.version == other.version
             && self.events == other.events
@@ -249,8 +259,10 @@ pub fn open(draft: Draft, mint: &mut Mint) -> Changes {
         metadata: draft.metadata,
         client_secret: Secret::new(secret),
         state: ChargeState::Pending { closing: None },
+        open_choice: false,
         expires_at: draft.expires_at,
         created_at: mint.now(),
+        refunds: 0,
         version: 1,
         events: 0,
     };
@@ -259,9 +271,10 @@ pub fn open(draft: Draft, mint: &mut Mint) -> Changes {
     changes
 }
 
-/// A charge that waits for a channel to be chosen has no order to look after; only its end is
-/// promised.
+/// A charge whose channel may still be chosen, or chosen once more, ends at its own time, whatever
+/// becomes of its orders.
 pub fn await_choice(changes: &mut Changes, mint: &mut Mint) {
+    changes.charge.open_choice = true;
     let (id, expires_at) = (changes.charge.id, changes.charge.expires_at);
     changes.promise(JobKind::ExpireCharge(id), expires_at, mint);
 }
@@ -287,6 +300,25 @@ pub fn begin_close(
     Ok(changes)
 }
 
+/// The time of one order is over, though perhaps not that of its charge: as [`begin_close`], for
+/// that order alone where the payer may still choose another channel.
+pub fn give_up(
+    loaded: Loaded,
+    attempt: AttemptId,
+    jobs_at: Timestamp,
+    mint: &mut Mint,
+) -> Result<Changes, NotPending> {
+    if !loaded.charge.open_choice || mint.now() >= loaded.charge.expires_at {
+        return begin_close(loaded, CloseReason::Expired, jobs_at, mint);
+    }
+    if !loaded.attempt(attempt).is_some_and(|one| one.state.is_open()) {
+        return Err(NotPending);
+    }
+    let mut changes = Changes::of(loaded);
+    close_attempts(&mut changes, &[attempt], jobs_at, mint);
+    Ok(changes)
+}
+
 /// Promises to close every open attempt but one.
 pub(crate) fn close_open_attempts(
     changes: &mut Changes,
@@ -294,10 +326,19 @@ pub(crate) fn close_open_attempts(
     jobs_at: Timestamp,
     mint: &mut Mint,
 ) {
-    let charge = changes.charge.id;
     let is_open = |a: &&Attempt| a.state.is_open() && Some(a.id) != but;
     let open: Vec<AttemptId> = changes.attempts.iter().filter(is_open).map(|a| a.id).collect();
-    for id in open {
+    close_attempts(changes, &open, jobs_at, mint);
+}
+
+fn close_attempts(
+    changes: &mut Changes,
+    attempts: &[AttemptId],
+    jobs_at: Timestamp,
+    mint: &mut Mint,
+) {
+    let charge = changes.charge.id;
+    for &id in attempts {
         changes.change(id, |attempt| attempt.state = AttemptState::Closing);
         changes.forget(JobKind::PollAttempt(id, charge));
         changes.promise(JobKind::CloseAttempt(id, charge), jobs_at, mint);
@@ -305,25 +346,45 @@ pub(crate) fn close_open_attempts(
 }
 
 /// Ends a pending charge when no attempt of it can be paid any more: closed if that was wanted or
-/// the last order was closed, failed if the last order was refused.
+/// the last order was closed, failed if the last order was refused. While the payer may choose
+/// another channel it goes on.
 pub fn finish_if_idle(changes: &mut Changes, mint: &mut Mint) {
+    let refused = changes.attempts.iter().rev().find_map(|a| a.failure().cloned());
+    finish_idle(changes, refused, mint);
+}
+
+/// As [`finish_if_idle`], with what to say if nothing else had been wanted.
+pub(crate) fn finish_idle(changes: &mut Changes, failure: Option<Failure>, mint: &mut Mint) {
     let ChargeState::Pending { closing } = changes.charge.state else { return };
     if changes.attempts.iter().any(|attempt| attempt.state.can_be_paid()) {
         return;
     }
     let at = mint.now();
-    let refused = changes.attempts.iter().rev().find_map(|a| a.failure().cloned());
-    let (state, kind) = match (closing, refused) {
-        (None, None) if changes.attempts.is_empty() => return,
+    let is_over = at >= changes.charge.expires_at;
+    let may_go_on = changes.charge.open_choice || changes.attempts.is_empty();
+    if closing.is_none() && may_go_on && !is_over {
+        return;
+    }
+    let (state, kind) = match (closing, failure) {
         (None, Some(failure)) => (ChargeState::Failed { at, failure }, EventKind::ChargeFailed),
         (reason, _) => {
-            let reason = reason.unwrap_or(CloseReason::Provider);
+            let expired = if changes.charge.open_choice {
+                CloseReason::Expired
+            } else {
+                CloseReason::Provider
+            };
+            let reason = reason.unwrap_or(expired);
             (ChargeState::Closed { at, reason }, EventKind::ChargeClosed)
         }
     };
     changes.charge.state = state;
-    if changes.attempts.is_empty() {
+    forget_the_end(changes);
+    changes.tell(kind, mint);
+}
+
+/// A charge that has ended has no end to be promised any more.
+pub(crate) fn forget_the_end(changes: &mut Changes) {
+    if changes.charge.open_choice {
         changes.forget(JobKind::ExpireCharge(changes.charge.id));
     }
-    changes.tell(kind, mint);
 }

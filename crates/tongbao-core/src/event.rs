@@ -3,7 +3,7 @@
 use crate::Scope;
 use std::fmt;
 use std::str::FromStr;
-use tongbao_types::{ChargeId, EventId, Timestamp, UnknownWord};
+use tongbao_types::{ChargeId, EventId, RefundId, Timestamp, UnknownWord};
 
 /// One thing that happened to a charge. Its public body is rendered from the rows of the same
 /// commit, once, by the engine.
@@ -15,6 +15,8 @@ pub struct Event {
     pub scope: Scope,
     /// About which charge.
     pub charge: ChargeId,
+    /// About which of its refunds, if about one.
+    pub refund: Option<RefundId>,
     /// What happened.
     pub kind: EventKind,
     /// 1, 2, 3 … for each charge.
@@ -72,6 +74,18 @@ kinds! {
     ChargePaidTwice "charge.paid_twice",
     /// A payment arrived after the charge had ended here.
     ChargePaidLate "charge.paid_late",
+    /// The payer paid another amount than the charge's.
+    ChargePaidWrongAmount "charge.paid_wrong_amount",
+    /// A refund was made, by the merchant or by itself.
+    RefundCreated "refund.created",
+    /// The money is back at the payer's.
+    RefundSucceeded "refund.succeeded",
+    /// The provider refused the refund for good; no money moved.
+    RefundFailed "refund.failed",
+    /// The provider closed the refund; the money stays with the merchant.
+    RefundClosed "refund.closed",
+    /// The refund is stuck: it must be settled at the provider by hand, or waits for money.
+    RefundAbnormal "refund.abnormal",
     /// A first look is planned.
     PollDelayed "poll.delayed",
     /// A look begins.

@@ -3,7 +3,7 @@
 //! A job has a key, so that the same promise is never made twice; an instance that works on it
 //! holds a lease, and the epoch of the lease fences off a worker that was too slow.
 
-use tongbao_types::{AttemptId, ChargeId, DeliveryId, JobId, Span, Timestamp};
+use tongbao_types::{AttemptId, ChargeId, DeliveryId, JobId, RefundId, Span, Timestamp};
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,8 +12,10 @@ pub enum JobKind {
     PollAttempt(AttemptId, ChargeId),
     /// Close an order at the provider.
     CloseAttempt(AttemptId, ChargeId),
-    /// Close a charge for which no order was ever placed.
+    /// Close a charge when its time to choose a channel is over.
     ExpireCharge(ChargeId),
+    /// Ask the provider about a refund, and send it if the provider does not know it.
+    PerformRefund(RefundId, ChargeId),
     /// Send an event to an endpoint.
     Deliver(DeliveryId),
 }
@@ -25,6 +27,7 @@ impl JobKind {
             JobKind::PollAttempt(..) => "poll_attempt",
             JobKind::CloseAttempt(..) => "close_attempt",
             JobKind::ExpireCharge(..) => "expire_charge",
+            JobKind::PerformRefund(..) => "perform_refund",
             JobKind::Deliver(..) => "deliver",
         }
     }
@@ -35,6 +38,7 @@ impl JobKind {
             JobKind::PollAttempt(attempt, _) => format!("poll:{}", attempt.bare()),
             JobKind::CloseAttempt(attempt, _) => format!("close:{}", attempt.bare()),
             JobKind::ExpireCharge(charge) => format!("expire:{}", charge.bare()),
+            JobKind::PerformRefund(refund, _) => format!("refund:{}", refund.bare()),
             JobKind::Deliver(delivery) => format!("deliver:{}", delivery.bare()),
         }
     }
@@ -71,6 +75,9 @@ pub struct Job {
 pub enum JobChange {
     /// Make the promise; if one with this key exists it stays as it is.
     Put(NewJob),
+    /// Make the promise; if one with this key exists and nobody works on it, it falls due no later
+    /// than this one.
+    Hasten(NewJob),
     /// The promise has no object any more, whoever holds it.
     Drop(JobKind),
     /// This lease has done its work: the job goes. The commit fails if the lease was lost.

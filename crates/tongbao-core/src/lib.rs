@@ -11,10 +11,12 @@ mod delivery;
 mod event;
 mod job;
 mod observation;
+mod policy;
 mod polling;
+mod refund;
 mod scope;
 
-pub use attempt::{Attempt, AttemptState};
+pub use attempt::{Attempt, AttemptState, Route};
 pub use changes::{Changes, ChargeWrite};
 pub use charge::{
     Charge, ChargeState, CloseReason, Draft, Failure, Loaded, NotPending, Payment, RefusedNotice,
@@ -22,14 +24,17 @@ pub use charge::{
 pub use delivery::{Delivery, DeliveryState, Endpoint, Retry, Try};
 pub use event::{Event, EventKind};
 pub use job::{Job, JobChange, JobKind, NewJob};
-pub use observation::{Action, Fact, Mismatch, Observation, Payer, Seen, Source};
+pub use observation::{Action, Fact, Mismatch, Observation, Payer, RefundFact, Seen, Source};
+pub use policy::{Policy, Unexpected};
 pub use polling::{Backoff, NextLook, Polling};
+pub use refund::{REFUNDS_MAX, Refund, RefundCause, RefundDraft, RefundProblem, RefundState};
 pub use scope::Scope;
 
 pub mod rules {
     //! The functions that decide.
-    pub use crate::attempt::{begin_attempt, observe};
-    pub use crate::charge::{await_choice, begin_close, finish_if_idle, open};
+    pub use crate::attempt::{begin_another, begin_attempt, observe};
+    pub use crate::charge::{await_choice, begin_close, finish_if_idle, give_up, open};
     pub use crate::delivery::{after_try, deliveries_for};
     pub use crate::polling::{look_begins, look_found_nothing};
+    pub use crate::refund::{observe_refund, request_refund};
 }

@@ -66,6 +66,51 @@ pub struct Seen {
     pub paid_at: Option<Timestamp>,
     /// Who paid, as far as it was told.
     pub payer: Option<Payer>,
+    /// The provider says that all of it has gone back to the payer since.
+    pub returned: bool,
+}
+
+/// What a provider said about a refund.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundFact {
+    /// The provider has the refund and works on it.
+    Processing {
+        /// The provider's number of it.
+        provider_no: Option<String>,
+    },
+    /// The money is back at the payer's.
+    Succeeded {
+        /// The provider's number of it.
+        provider_no: Option<String>,
+        /// How much, if that was said.
+        amount: Option<Fen>,
+        /// When, by the provider's clock if it said so.
+        at: Option<Timestamp>,
+    },
+    /// The payer's account could not take it; somebody must settle it at the provider by hand.
+    Abnormal {
+        /// The provider's number of it.
+        provider_no: Option<String>,
+    },
+    /// The provider closed the refund; the money stays with the merchant.
+    Closed,
+    /// The provider knows no such refund (yet). The same one may be sent again.
+    Absent,
+    /// The provider refuses the refund for good.
+    Refused {
+        /// The provider's own code.
+        code: String,
+        /// The provider's own words.
+        message: String,
+    },
+    /// The provider refuses the refund as things are, such as with too little money in the
+    /// merchant's account. The same one may be sent again later.
+    NotNow {
+        /// The provider's own code.
+        code: String,
+        /// The provider's own words.
+        message: String,
+    },
 }
 
 /// Who pays, by the provider's ids.

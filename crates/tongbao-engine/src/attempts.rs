@@ -1,166 +1,329 @@
-//! Talking to a provider about one order: placing, looking, closing.
-//!
-//! Nothing here writes; what is learnt goes to `Engine::observe`.
+//! Attempts: one more channel for a charge, chosen by the merchant or by the payer at the cashier.
 
 use crate::accounts::Entry;
-use crate::{Engine, Error, ProviderError};
+use crate::charges::{check_secret, not_pending, number};
+use crate::idempotency::{failure, keep, keep_open};
+use crate::orders::{Learnt, Placement};
+use crate::replies::{Answering, Subject, refused};
+use crate::writes::{Beside, DECISIONS_MAX};
+use crate::{
+    CashierView, Commit, CommitError, Engine, Error, IdempotentRequest, Render, Reply, views,
+};
 use std::sync::Arc;
-use tongbao_channels::{Doubt, Order, OrderError, Placing, Refusal, Reply};
-use tongbao_core::{Attempt, AttemptState, Fact, Loaded, Observation, Payer, Source};
-use tongbao_types::{Code, Provider};
+use tongbao_channels::{OrderError, Placing};
+use tongbao_core::rules::begin_another;
+use tongbao_core::{Attempt, Changes, JobChange, Loaded, Payer, Route, Scope, Source};
+use tongbao_types::{AccountName, AttemptId, Channel, ChargeId, Code, Mint};
 
-/// Whether this is the first time that an order is placed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Placement {
-    /// Its number has never been sent: if the provider knows it as paid, that was somebody else's
-    /// order, such as an older system's, and no payment of this charge.
-    First,
-    /// What became of an earlier try is not known.
-    Again,
+/// Which channel more. The face has checked the form of each part.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// For which charge.
+    pub charge: ChargeId,
+    /// How the payer will pay.
+    pub channel: Channel,
+    /// With which account; without it the first that serves the channel.
+    pub account: Option<AccountName>,
+    /// Who will pay.
+    pub payer: Option<Payer>,
+    /// The payer's address; without it the charge's.
+    pub client_ip: Option<String>,
 }
 
-/// What a talk with the provider brought.
-#[derive(Debug)]
-pub(crate) enum Learnt {
-    /// This about the order.
-    Fact(Fact),
-    /// A no to the question; nothing about the order.
-    Refused(Refusal),
-    /// Nothing.
-    Nothing(Doubt),
+/// The channels that a payer can choose alone: nothing but a browser is needed.
+pub(crate) const CHOOSABLE: [Channel; 5] = [
+    Channel::WechatNative,
+    Channel::AlipayQr,
+    Channel::AlipayPage,
+    Channel::AlipayWap,
+    Channel::WechatH5,
+];
+/// Strangers at the cashier must not place orders without end.
+const ATTEMPTS_MAX: usize = 20;
+
+/// An order about to be placed.
+pub(crate) struct Planned {
+    account: Arc<Entry>,
+    attempt: AttemptId,
+    placing: Placing,
+}
+
+/// What asking for a channel began.
+enum Begun {
+    /// The payer has such an order already.
+    Same(Loaded, AttemptId),
+    /// A new order, to be placed now.
+    New(Loaded, Planned),
 }
 
 impl Engine {
-    /// The account of an attempt, if it is still configured.
-    pub(crate) fn account_of(&self, attempt: &Attempt) -> Result<Arc<Entry>, Error> {
-        self.accounts().named(&attempt.account).cloned().ok_or_else(|| {
-            let message = format!(
-                "The order was placed with the account {}, which is no longer configured. Put it \
-                 back into the configuration until its orders have ended.",
-                attempt.account
-            );
-            Error::new(Code::AccountMissing, message)
-        })
-    }
-
-    /// Asks about an order; one that may never have reached the provider is placed again, with the
-    /// same number and parameters, as the providers want. After its time it is not: a refusal that
-    /// only says that it is too late would count as the provider's last word about the order.
-    pub(crate) async fn look(&self, account: &Entry, loaded: &Loaded, attempt: &Attempt) -> Learnt {
-        let is_over = self.clock().now() >= loaded.charge.expires_at;
-        if attempt.state != AttemptState::Placing || is_over {
-            return self.query(account, attempt).await;
-        }
-        match self.prepare(account, loaded, attempt, None) {
-            Ok(placing) => self.place(account, attempt, placing, Placement::Again).await,
-            Err(_) => self.query(account, attempt).await,
-        }
-    }
-
-    /// Makes the order's message; nothing is sent yet.
-    pub(crate) fn prepare(
+    /// Lets a charge be paid through another channel. The orders that it has stay open until one
+    /// is paid. Who asks again for what waits already gets that, and no second order.
+    pub async fn add_attempt(
         &self,
-        account: &Entry,
-        loaded: &Loaded,
-        attempt: &Attempt,
-        payer: Option<&Payer>,
-    ) -> Result<Placing, OrderError> {
-        let charge = &loaded.charge;
-        let order = Order {
-            charge: charge.id,
-            channel: attempt.channel,
-            out_trade_no: &attempt.out_trade_no,
-            amount: charge.amount,
-            subject: &charge.subject,
-            body: charge.body.as_deref(),
-            attach: charge.attach.as_deref(),
-            client_ip: charge.client_ip.as_deref(),
-            payer,
-            expires_at: charge.expires_at,
-        };
-        account.adapter.place(&order, &self.stamp())
-    }
-
-    pub(crate) async fn place(
-        &self,
-        account: &Entry,
-        attempt: &Attempt,
-        placing: Placing,
-        placement: Placement,
-    ) -> Learnt {
-        let exchange = match placing {
-            Placing::Ready(action) => return Learnt::Fact(Fact::Awaiting(Some(action))),
-            Placing::Call(exchange) => exchange,
-        };
-        match self.call(account, &exchange).await {
-            Reply::Done(fact) => Learnt::Fact(fact),
-            Reply::AskNow(_) if placement == Placement::Again => self.query(account, attempt).await,
-            Reply::Refused(Refusal { code, message })
-            | Reply::AskNow(Refusal { code, message }) => {
-                Learnt::Fact(Fact::Refused { code, message })
+        scope: &Scope,
+        new: NewAttempt,
+        idempotent: Option<IdempotentRequest>,
+        render: Render,
+    ) -> Reply {
+        let request = idempotent.as_ref();
+        if let Some(reply) = self.earlier(scope, request, render).await {
+            return reply;
+        }
+        let key = request.map(|request| (scope, request.key.as_str()));
+        let about = |attempt| Answering { render, subject: Subject::Attempt(attempt), key };
+        match self.begin_another(scope, &new, request).await {
+            Ok(Begun::New(loaded, planned)) => {
+                let answering = about(planned.attempt);
+                self.carry_out(loaded, planned, answering).await
             }
-            Reply::Unknown(doubt) => Learnt::Nothing(doubt),
+            Ok(Begun::Same(loaded, attempt)) => {
+                if let Some(request) = request
+                    && let Some(kept) = self.begin(scope, request, render).await
+                {
+                    return kept;
+                }
+                let answering = about(attempt);
+                let reply = answering.reply(&loaded, self.public_url());
+                self.keep_reply(key.map(|(scope, key)| keep(scope, key, &reply)), Vec::new()).await;
+                reply
+            }
+            Err(error) => self.not_begun(error, scope, request, render).await,
         }
     }
 
-    pub(crate) async fn query(&self, account: &Entry, attempt: &Attempt) -> Learnt {
-        let exchange = account.adapter.query(&attempt.out_trade_no, &self.stamp());
-        match self.call(account, &exchange).await {
-            Reply::Done(fact) => Learnt::Fact(fact),
-            Reply::Refused(refusal) => Learnt::Refused(refusal),
-            Reply::Unknown(doubt) => Learnt::Nothing(doubt),
-            Reply::AskNow(refusal) => Learnt::Refused(refusal),
+    /// Lets the payer choose a channel at the cashier. Only where the merchant has left the choice
+    /// open, and only channels that need nothing but a browser.
+    pub async fn choose_channel(
+        &self,
+        charge: ChargeId,
+        client_secret: Option<&str>,
+        channel: Channel,
+        client_ip: Option<String>,
+    ) -> Result<CashierView, Error> {
+        let loaded = self.load(charge).await?;
+        if let Some(secret) = client_secret {
+            check_secret(&loaded, secret)?;
+        }
+        if !loaded.charge.open_choice || !CHOOSABLE.contains(&channel) {
+            let message = format!("This charge cannot be paid through {channel} here.");
+            let error = Error::new(Code::ChannelUnavailable, message).param("channel");
+            return Err(Error { charge: Some(charge), ..error });
+        }
+        let scope = loaded.charge.scope;
+        let new = NewAttempt { charge, channel, account: None, payer: None, client_ip };
+        let (planned, loaded) = match self.begin_another(&scope, &new, None).await? {
+            Begun::Same(loaded, attempt) => {
+                return Ok(self.cashier_view_through(&loaded, attempt));
+            }
+            Begun::New(loaded, planned) => (planned, loaded),
+        };
+        let attempt = planned.attempt;
+        let known = self.place_planned(loaded, planned, None).await?;
+        let loaded = match known {
+            Some(loaded) => loaded,
+            None => self.load(charge).await?,
+        };
+        let row = loaded.attempt(attempt);
+        match row.and_then(Attempt::failure) {
+            Some(failure) => Err(Error { charge: Some(charge), ..refused("order", row, failure) }),
+            None => Ok(self.cashier_view_through(&loaded, attempt)),
         }
     }
 
-    /// Closes an order at the provider. If the payer was quicker, that is what is learnt.
-    pub(crate) async fn close_order(&self, account: &Entry, attempt: &Attempt) -> Learnt {
-        let exchange = account.adapter.close(&attempt.out_trade_no, &self.stamp());
-        match self.call(account, &exchange).await {
-            Reply::Done(fact) => Learnt::Fact(fact),
-            Reply::AskNow(_) => self.query(account, attempt).await,
-            Reply::Refused(refusal) => Learnt::Refused(refusal),
-            Reply::Unknown(doubt) => Learnt::Nothing(doubt),
+    /// What a payer may see of a charge: the order that waits in this channel, else the one that
+    /// speaks for it.
+    pub(crate) fn cashier_view(&self, loaded: &Loaded, channel: Option<Channel>) -> CashierView {
+        let waits =
+            |attempt: &&Attempt| attempt.state.is_open() && Some(attempt.channel) == channel;
+        let wanted = loaded.attempts.iter().rev().find(waits);
+        let wanted = wanted.filter(|_| loaded.charge.state.is_pending());
+        let shown = wanted.or_else(|| views::shown_attempt(&loaded.charge, &loaded.attempts));
+        views::cashier(loaded, shown, self.choices(loaded), self.clock().now())
+    }
+
+    fn cashier_view_through(&self, loaded: &Loaded, attempt: AttemptId) -> CashierView {
+        let shown = loaded.attempt(attempt);
+        views::cashier(loaded, shown, self.choices(loaded), self.clock().now())
+    }
+
+    /// The channels that the payer can choose now.
+    fn choices(&self, loaded: &Loaded) -> Vec<Channel> {
+        if !loaded.charge.state.is_pending() || !loaded.charge.open_choice {
+            return Vec::new();
+        }
+        let scope = &loaded.charge.scope;
+        let usable = |channel: &Channel| self.accounts().choose(scope, *channel, None).is_ok();
+        CHOOSABLE.into_iter().filter(usable).collect()
+    }
+
+    async fn begin_another(
+        &self,
+        scope: &Scope,
+        new: &NewAttempt,
+        idempotent: Option<&IdempotentRequest>,
+    ) -> Result<Begun, Error> {
+        let account = self.accounts().choose(scope, new.channel, new.account.as_ref())?;
+        for _ in 0..DECISIONS_MAX {
+            let loaded = self.own_charge(scope, new.charge).await?;
+            if let Some(same) = same_order(&loaded, &account, new) {
+                return Ok(Begun::Same(loaded, same));
+            }
+            let mut mint = self.mint();
+            let (changes, planned) = self.plan_another(loaded, &account, new, &mut mint)?;
+            let begin = idempotent.map(|request| {
+                let mut row = self.idempotency_row(scope, request);
+                row.charge = Some(new.charge);
+                row
+            });
+            let beside = Beside { begin, ..Beside::default() };
+            match self.write(changes, &beside, &mut mint).await {
+                Ok(loaded) => return Ok(Begun::New(loaded, planned)),
+                Err(CommitError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Stale.into())
+    }
+
+    /// Checks everything that can be checked without writing, and decides what to write.
+    fn plan_another(
+        &self,
+        loaded: Loaded,
+        account: &Arc<Entry>,
+        new: &NewAttempt,
+        mint: &mut Mint,
+    ) -> Result<(Changes, Planned), Error> {
+        let ended = not_pending(&loaded);
+        if loaded.attempts.len() >= ATTEMPTS_MAX {
+            let message = format!("This charge has had {ATTEMPTS_MAX} orders; make another one.");
+            let error = Error::new(Code::RateLimited, message);
+            return Err(Error { charge: Some(loaded.charge.id), ..error });
+        }
+        let order_no = loaded.attempts.is_empty().then_some(&loaded.charge.order_no);
+        let number = number(order_no, account);
+        let client_ip = new.client_ip.clone().or_else(|| loaded.charge.client_ip.clone());
+        let route = Route {
+            channel: new.channel,
+            account: account.adapter.name().clone(),
+            payer: new.payer.clone(),
+        };
+        let begun = begin_another(loaded, route, number, self.polling(), mint);
+        let (changes, attempt) = begun.map_err(|_| ended)?;
+        let payer = (new.payer.as_ref(), client_ip.as_deref());
+        let planned = self.plan_order(Arc::clone(account), &changes, attempt, payer)?;
+        Ok((changes, planned))
+    }
+
+    /// Makes the message of an order that is about to be written.
+    pub(crate) fn plan_order(
+        &self,
+        account: Arc<Entry>,
+        changes: &Changes,
+        attempt: AttemptId,
+        payer: (Option<&Payer>, Option<&str>),
+    ) -> Result<Planned, Error> {
+        let loaded = changes.after();
+        let row = loaded.attempt(attempt).expect("the caller has begun it");
+        let placing = self.prepare(&account, &loaded, row, payer).map_err(bad_order)?;
+        Ok(Planned { account, attempt, placing })
+    }
+
+    /// Places an order that is written, and answers.
+    pub(crate) async fn carry_out(
+        &self,
+        loaded: Loaded,
+        planned: Planned,
+        answering: Answering<'_>,
+    ) -> Reply {
+        let charge = loaded.charge.id;
+        match self.place_planned(loaded, planned, Some(answering)).await {
+            Ok(Some(loaded)) => answering.reply(&loaded, self.public_url()),
+            Ok(None) => self.answer_as_it_stands(charge, answering, Vec::new()).await,
+            Err(error) => failure(answering.render, &error.after_a_call(charge)),
         }
     }
 
-    /// Puts a fact about an attempt into the words of the core.
-    pub(crate) fn observation(attempt: &Attempt, source: Source, fact: Fact) -> Observation {
-        Observation {
-            account: attempt.account.clone(),
-            out_trade_no: attempt.out_trade_no.clone(),
-            source,
-            fact,
+    /// Places an order that is written. `None`: nothing was learnt that can be believed, and no
+    /// reply is kept.
+    async fn place_planned(
+        &self,
+        loaded: Loaded,
+        planned: Planned,
+        keep: Option<Answering<'_>>,
+    ) -> Result<Option<Loaded>, Error> {
+        let Planned { account, attempt, placing } = planned;
+        let charge = loaded.charge.id;
+        let row = loaded.attempt(attempt).expect("it was written with the charge").clone();
+        let learnt = self.place(&account, &row, placing, Placement::First).await;
+        if let Some(reason) = learnt.why_nothing() {
+            tracing::warn!(charge.id = %charge, reason, "the order's outcome is unknown");
         }
+        let Learnt::Fact(fact) = learnt else { return Ok(None) };
+        let observation = Self::observation(&row, Source::Reply, fact);
+        let beside = Beside { keep, ..Beside::default() };
+        self.conclude(loaded, row.id, &observation, &beside).await
+    }
+
+    /// Answers with what was made as it stands, when nothing was learnt; whoever repeats the
+    /// request gets it as it stands then.
+    pub(crate) async fn answer_as_it_stands(
+        &self,
+        charge: ChargeId,
+        answering: Answering<'_>,
+        jobs: Vec<JobChange>,
+    ) -> Reply {
+        let loaded = match self.load(charge).await {
+            Ok(loaded) => loaded,
+            Err(error) => return failure(answering.render, &error.after_a_call(charge)),
+        };
+        let step = answering.key.map(|(scope, key)| keep_open(scope, key));
+        self.keep_reply(step, jobs).await;
+        answering.reply(&loaded, self.public_url())
+    }
+
+    /// Keeps a reply for its key. That it cannot be kept is no reason not to give it.
+    async fn keep_reply(&self, step: Option<crate::IdempotencyStep>, jobs: Vec<JobChange>) {
+        if step.is_none() && jobs.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write_jobs(jobs, step).await {
+            tracing::warn!(%error, "a reply could not be kept for its Idempotency-Key");
+        }
+    }
+
+    /// Writes jobs and a step of an idempotent request, and nothing else.
+    pub(crate) async fn write_jobs(
+        &self,
+        jobs: Vec<JobChange>,
+        idempotency: Option<crate::IdempotencyStep>,
+    ) -> Result<(), Error> {
+        let soonest = crate::writes::soonest(&jobs, &[]);
+        self.store().commit(Commit { jobs, idempotency, ..Commit::default() }).await?;
+        if let Some(run_at) = soonest {
+            self.runner().promised(run_at);
+        }
+        Ok(())
     }
 }
 
-impl Learnt {
-    /// Why nothing was learnt, in the words of the error that a caller reads.
-    pub(crate) fn into_fact(self, provider: Provider) -> Result<Fact, Error> {
-        match self {
-            Learnt::Fact(fact) => Ok(fact),
-            Learnt::Refused(Refusal { code, message }) => {
-                let text = format!("{provider} refused the request: {code} {message}");
-                let said = Box::new(ProviderError { name: provider, code, message });
-                Err(Error { provider: Some(said), ..Error::new(Code::ProviderRefused, text) })
-            }
-            Learnt::Nothing(Doubt { reason, .. }) => {
-                let text = format!(
-                    "{provider} gave no answer that can be believed ({reason}). Nothing is \
-                     decided; the charge is looked after further."
-                );
-                Err(Error::new(Code::ProviderUnknown, text))
-            }
-        }
-    }
+/// An order that is what is asked for: same channel and account, same payer, and the payer can be
+/// shown something. A code that the merchant scanned is for one order.
+fn same_order(loaded: &Loaded, account: &Entry, new: &NewAttempt) -> Option<AttemptId> {
+    let payer = new.payer.clone().map(|payer| Payer { auth_code: None, ..payer });
+    let payer = payer.filter(|payer| *payer != Payer::default());
+    let is_same = |attempt: &&Attempt| {
+        attempt.channel == new.channel
+            && attempt.account == *account.adapter.name()
+            && attempt.state.is_open()
+            && attempt.action.is_some()
+            && attempt.payer == payer
+    };
+    let is_scanned = new.channel.is_scanned_by_merchant();
+    let waits = loaded.charge.state.is_pending() && !is_scanned;
+    loaded.attempts.iter().rev().find(is_same).filter(|_| waits).map(|attempt| attempt.id)
+}
 
-    /// The same for a log line.
-    pub(crate) fn why_nothing(&self) -> Option<String> {
-        match self {
-            Learnt::Fact(_) => None,
-            Learnt::Refused(Refusal { code, message }) => Some(format!("{code} {message}")),
-            Learnt::Nothing(doubt) => Some(doubt.reason.clone()),
-        }
-    }
+fn bad_order(OrderError { param, message }: OrderError) -> Error {
+    Error::new(Code::InvalidParameter, message).param(param)
 }

@@ -1,19 +1,19 @@
 //! Charges: create, read, list, close, ask now.
 
 use crate::accounts::Entry;
-use crate::attempts::{Learnt, Placement};
-use crate::idempotency::{failure, keep_open, reply};
-use crate::writes::{Beside, Keeping};
+use crate::attempts::Planned;
+use crate::idempotency::failure;
+use crate::orders::Learnt;
+use crate::replies::{Answering, Subject};
+use crate::writes::Beside;
 use crate::{
-    CashierView, ChargeFilter, ChargeView, Commit, CommitError, Engine, Error, IdempotentRequest,
-    ListView, Page, ProviderError, Render, Reply, views,
+    CashierView, ChargeFilter, ChargeView, CommitError, Engine, Error, IdempotentRequest, ListView,
+    MoneyMoved, Page, Render, Reply, views,
 };
-use std::sync::Arc;
-use tongbao_channels::{OrderError, Placing};
-use tongbao_core::rules::{await_choice, begin_attempt, begin_close, open};
+use tongbao_core::rules::{await_choice, begin_attempt, begin_close, give_up, open};
 use tongbao_core::{
-    Attempt, AttemptState, Changes, ChargeState, CloseReason, Draft, Fact, Loaded, Payer, Scope,
-    Source,
+    Attempt, AttemptState, Changes, ChargeState, CloseReason, Draft, Fact, Loaded, NotPending,
+    Payer, Route, Scope, Source,
 };
 use tongbao_types::{
     AccountName, Amount, AttemptId, Channel, ChargeId, Code, Mint, OrderNo, OutTradeNo, Secret,
@@ -63,13 +63,6 @@ const CHOICE_TIME: Span = Span::from_seconds(2 * 3600);
 /// No provider keeps an order open for longer than this in all its channels.
 const EXPIRY_MAX: Span = Span::from_seconds(7 * 86_400);
 
-/// An order about to be placed.
-struct Planned {
-    account: Arc<Entry>,
-    attempt: AttemptId,
-    placing: Placing,
-}
-
 impl Engine {
     /// Creates a charge and, with a channel, places its order. The intent is durable before the
     /// provider is called and the outcome before the reply; a crash in between leaves a job that
@@ -81,12 +74,8 @@ impl Engine {
         idempotent: Option<IdempotentRequest>,
         render: Render,
     ) -> Reply {
-        if let Some(request) = &idempotent {
-            match self.kept_reply(scope, request, render).await {
-                Ok(None) => {}
-                Ok(Some(reply)) => return reply,
-                Err(error) => return failure(render, &error),
-            }
+        if let Some(reply) = self.earlier(scope, idempotent.as_ref(), render).await {
+            return reply;
         }
         let mut mint = self.mint();
         let (changes, planned) = match self.plan(scope, new, &mut mint) {
@@ -94,20 +83,18 @@ impl Engine {
             Err(error) => return failure(render, &error),
         };
         let begun = self.write_intent(changes, scope, idempotent.as_ref(), &mut mint).await;
-        let loaded = match (begun, &idempotent) {
-            (Ok(loaded), _) => loaded,
-            (Err(error), Some(request)) => {
-                return match self.kept_reply(scope, request, render).await {
-                    Ok(Some(reply)) => reply,
-                    Ok(None) => failure(render, &error.into()),
-                    Err(error) => failure(render, &error),
-                };
+        let loaded = match begun {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                return self.not_begun(error.into(), scope, idempotent.as_ref(), render).await;
             }
-            (Err(error), None) => return failure(render, &error.into()),
         };
-        let keep =
-            idempotent.as_ref().map(|IdempotentRequest { key, .. }| Keeping { scope, key, render });
-        self.carry_out(loaded, planned, render, keep).await
+        let key = idempotent.as_ref().map(|request| (scope, request.key.as_str()));
+        let answering = Answering { render, subject: Subject::Charge, key };
+        match planned {
+            Some(planned) => self.carry_out(loaded, planned, answering).await,
+            None => self.answer_as_it_stands(loaded.charge.id, answering, Vec::new()).await,
+        }
     }
 
     /// Checks everything that can be checked without writing, and decides what to write.
@@ -121,7 +108,7 @@ impl Engine {
             .channel
             .map(|channel| self.accounts().choose(scope, channel, new.account.as_ref()))
             .transpose()?;
-        let payer = new.payer.clone();
+        let (payer, client_ip) = (new.payer.clone(), new.client_ip.clone());
         let channel = new.channel;
         let draft = self.draft(scope, new, mint.now())?;
         let mut changes = open(draft, mint);
@@ -129,13 +116,13 @@ impl Engine {
             await_choice(&mut changes, mint);
             return Ok((changes, None));
         };
-        let number = number(&changes.charge.order_no, &account);
-        let route = (channel, account.adapter.name().clone());
+        let number = number(Some(&changes.charge.order_no), &account);
+        let name = account.adapter.name().clone();
+        let route = Route { channel, account: name, payer: payer.clone() };
         let attempt = begin_attempt(&mut changes, route, number, self.polling(), mint);
-        let loaded = changes.after();
-        let row = loaded.attempt(attempt).expect("it was begun a line above");
-        let placing = self.prepare(&account, &loaded, row, payer.as_ref()).map_err(bad_order)?;
-        Ok((changes, Some(Planned { account, attempt, placing })))
+        let payer = (payer.as_ref(), client_ip.as_deref());
+        let planned = self.plan_order(account, &changes, attempt, payer)?;
+        Ok((changes, Some(planned)))
     }
 
     fn draft(&self, scope: &Scope, new: NewCharge, now: Timestamp) -> Result<Draft, Error> {
@@ -180,57 +167,6 @@ impl Engine {
         self.write(changes, &Beside { begin, ..Beside::default() }, mint).await
     }
 
-    /// Places the order of a charge that is written, and answers.
-    async fn carry_out(
-        &self,
-        loaded: Loaded,
-        planned: Option<Planned>,
-        render: Render,
-        keep: Option<Keeping<'_>>,
-    ) -> Reply {
-        let charge = loaded.charge.id;
-        let Some(Planned { account, attempt, placing }) = planned else {
-            return self.answer_as_it_stands(charge, render, keep).await;
-        };
-        let row = loaded.attempt(attempt).expect("it was written with the charge").clone();
-        let learnt = self.place(&account, &row, placing, Placement::First).await;
-        if let Some(reason) = learnt.why_nothing() {
-            tracing::warn!(charge.id = %charge, reason, "the order's outcome is unknown");
-        }
-        let Learnt::Fact(fact) = learnt else {
-            return self.answer_as_it_stands(charge, render, keep).await;
-        };
-        let observation = Self::observation(&row, Source::Reply, fact);
-        let beside = Beside { keep, ..Beside::default() };
-        match self.conclude(loaded, row.id, &observation, &beside).await {
-            Ok(Some(loaded)) => charge_reply(&loaded, self.public_url(), render),
-            Ok(None) => self.answer_as_it_stands(charge, render, keep).await,
-            Err(error) => failure(render, &Error { charge: Some(charge), ..error }),
-        }
-    }
-
-    /// Answers with the charge as it stands, when nothing was learnt.
-    async fn answer_as_it_stands(
-        &self,
-        charge: ChargeId,
-        render: Render,
-        keep: Option<Keeping<'_>>,
-    ) -> Reply {
-        let loaded = match self.load(charge).await {
-            Ok(loaded) => loaded,
-            Err(error) => return failure(render, &Error { charge: Some(charge), ..error }),
-        };
-        let reply = charge_reply(&loaded, self.public_url(), render);
-        if let Some(Keeping { scope, key, .. }) = keep {
-            let step = keep_open(scope, key);
-            let commit = Commit { idempotency: Some(step), ..Commit::default() };
-            if let Err(error) = self.store().commit(commit).await {
-                tracing::warn!(%error, "a reply could not be kept for its Idempotency-Key");
-            }
-        }
-        reply
-    }
-
     /// Reads a charge.
     pub async fn charge(&self, scope: &Scope, id: ChargeId) -> Result<ChargeView, Error> {
         Ok(views::charge(&self.own_charge(scope, id).await?, self.public_url()))
@@ -239,16 +175,17 @@ impl Engine {
     /// Reads a charge for a browser that shows the charge's own secret.
     pub async fn charge_for_client(&self, id: ChargeId, secret: &str) -> Result<ChargeView, Error> {
         let loaded = self.load(id).await?;
-        let known = loaded.charge.client_secret.expose();
-        if !tongbao_crypt::digest::same(known.as_bytes(), secret.as_bytes()) {
-            return Err(Error::not_found("charge"));
-        }
+        check_secret(&loaded, secret)?;
         Ok(views::charge(&loaded, self.public_url()))
     }
 
-    /// What a payer may see of a charge.
-    pub async fn cashier(&self, id: ChargeId) -> Result<CashierView, Error> {
-        Ok(views::cashier(&self.load(id).await?, self.clock().now()))
+    /// What a payer may see of a charge; with a channel, of its order there if one waits.
+    pub async fn cashier(
+        &self,
+        id: ChargeId,
+        channel: Option<Channel>,
+    ) -> Result<CashierView, Error> {
+        Ok(self.cashier_view(&self.load(id).await?, channel))
     }
 
     /// Lists charges, newest first.
@@ -297,11 +234,30 @@ impl Engine {
         reason: CloseReason,
         wait: Span,
     ) -> Result<Option<Loaded>, Error> {
+        let decide = |loaded, mint: &mut Mint| {
+            let jobs_at = mint.now() + wait;
+            begin_close(loaded, reason, jobs_at, mint)
+        };
+        self.end(id, decide).await
+    }
+
+    /// Writes that an order has had its time, and perhaps its charge with it.
+    pub(crate) async fn give_up(&self, id: ChargeId, attempt: AttemptId) -> Result<(), Error> {
+        let decide = |loaded, mint: &mut Mint| {
+            let jobs_at = mint.now();
+            give_up(loaded, attempt, jobs_at, mint)
+        };
+        self.end(id, decide).await.map(drop)
+    }
+
+    async fn end(
+        &self,
+        id: ChargeId,
+        decide: impl Fn(Loaded, &mut Mint) -> Result<Changes, NotPending> + Send,
+    ) -> Result<Option<Loaded>, Error> {
         loop {
             let mut mint = self.mint();
-            let loaded = self.load(id).await?;
-            let jobs_at = mint.now() + wait;
-            let Ok(changes) = begin_close(loaded, reason, jobs_at, &mut mint) else {
+            let Ok(changes) = decide(self.load(id).await?, &mut mint) else {
                 return Ok(None);
             };
             match self.write(changes, &Beside::default(), &mut mint).await {
@@ -336,10 +292,8 @@ impl Engine {
             let account = self.account_of(&attempt)?;
             let loaded = self.load(id).await?;
             let learnt = self.look(&account, &loaded, &attempt).await;
-            let fact = learnt.into_fact(account.adapter.provider()).map_err(|mut error| {
-                error.charge = Some(id);
-                error
-            })?;
+            let fact = learnt.into_fact(account.adapter.provider());
+            let fact = fact.map_err(|error| Error { charge: Some(id), ..error })?;
             let observation = Self::observation(&attempt, Source::Sync, fact);
             self.conclude(loaded, attempt.id, &observation, &Beside::default()).await?;
         }
@@ -352,46 +306,38 @@ impl Engine {
     }
 }
 
-/// The order_no itself where the provider takes it, so that bills stay readable.
-fn number(order_no: &OrderNo, account: &Entry) -> impl FnOnce(AttemptId) -> OutTradeNo + use<> {
-    let taken = account.adapter.takes_number(order_no.as_str());
-    let order_no = order_no.clone();
+/// The order_no itself for the first order where the provider takes it, so that bills stay
+/// readable.
+pub(crate) fn number(
+    order_no: Option<&OrderNo>,
+    account: &Entry,
+) -> impl FnOnce(AttemptId) -> OutTradeNo + use<> {
+    let taken = order_no.filter(|order_no| account.adapter.takes_number(order_no.as_str()));
+    let taken = taken.cloned();
     move |attempt| {
-        let text = if taken { order_no.as_str().to_owned() } else { attempt.bare() };
+        let text = taken.map_or_else(|| attempt.bare(), |order_no| order_no.as_str().to_owned());
         OutTradeNo::new(text).expect("both are printable and short")
     }
 }
 
-fn bad_order(OrderError { param, message }: OrderError) -> Error {
-    Error::new(Code::InvalidParameter, message).param(param)
+/// The secret lets a browser see and pay this one charge.
+pub(crate) fn check_secret(loaded: &Loaded, secret: &str) -> Result<(), Error> {
+    let known = loaded.charge.client_secret.expose();
+    let same = tongbao_crypt::digest::same(known.as_bytes(), secret.as_bytes());
+    if same { Ok(()) } else { Err(Error::not_found("charge")) }
 }
 
-fn not_pending(loaded: &Loaded) -> Error {
+pub(crate) fn not_pending(loaded: &Loaded) -> Error {
     let status = loaded.charge.state.status();
-    let mut error =
-        Error::new(Code::ChargeNotPending, format!("The charge has ended: it is {status}."));
-    error.charge = Some(loaded.charge.id);
-    error
-}
-
-/// The reply to a create: the charge, or the provider's no.
-pub(crate) fn charge_reply(loaded: &Loaded, public_url: &str, render: Render) -> Reply {
-    reply(render, &outcome(loaded, public_url))
-}
-
-fn outcome(loaded: &Loaded, public_url: &str) -> Result<String, Error> {
-    let ChargeState::Failed { failure, .. } = &loaded.charge.state else {
-        return Ok(views::to_json(&views::charge(loaded, public_url)));
+    let (message, money_moved) = match &loaded.charge.state {
+        ChargeState::Pending { .. } => ("The charge is ending.".to_owned(), MoneyMoved::No),
+        ChargeState::Succeeded(_) => {
+            (format!("The charge has ended: it is {status}."), MoneyMoved::Yes)
+        }
+        _ => (format!("The charge has ended: it is {status}."), MoneyMoved::No),
     };
-    let provider = loaded.attempts.last().map(|attempt| attempt.channel.provider());
-    let code = failure.provider_code.clone().unwrap_or_default();
-    let message = failure.message.clone();
-    let said = |name| Box::new(ProviderError { name, code: code.clone(), message });
-    let text = format!("The provider refused the order: {code} {}", failure.message);
-    let mut error = Error::new(failure.code, text);
-    error.provider = provider.map(said);
-    error.charge = Some(loaded.charge.id);
-    Err(error)
+    let charge = Some(loaded.charge.id);
+    Error { charge, money_moved, ..Error::new(Code::ChargeNotPending, message) }
 }
 
 /// Whether a fact says that nobody has paid yet.

@@ -1,11 +1,11 @@
 //! `Idempotency-Key`: the same request again gets the first reply again.
 //!
 //! The key is written with the intent and the reply with the outcome, so a crash in between leaves
-//! a key that names its charge; who asks again then gets that charge. Replies that only say that
-//! nothing could be done now are not kept.
+//! a key that names its charge or its refund; who asks again then gets that. Replies that only say
+//! that nothing could be done now are not kept.
 
-use crate::charges::charge_reply;
 use crate::error::busy;
+use crate::replies::{charge_reply, refund_reply};
 use crate::{Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, views};
 use serde::Serialize;
 use tongbao_core::Scope;
@@ -76,8 +76,31 @@ impl Engine {
         reply
     }
 
+    /// The reply to a request that came before with its key, if it has one.
+    pub(crate) async fn earlier(
+        &self,
+        scope: &Scope,
+        idempotent: Option<&IdempotentRequest>,
+        render: Render,
+    ) -> Option<Reply> {
+        let kept = self.kept_reply(scope, idempotent?, render).await;
+        kept.unwrap_or_else(|error| Some(failure(render, &error)))
+    }
+
+    /// The reply to a request that could not begin: perhaps the same one was quicker.
+    pub(crate) async fn not_begun(
+        &self,
+        error: Error,
+        scope: &Scope,
+        idempotent: Option<&IdempotentRequest>,
+        render: Render,
+    ) -> Reply {
+        let earlier = self.earlier(scope, idempotent, render).await;
+        earlier.unwrap_or_else(|| failure(render, &error))
+    }
+
     /// The kept reply, or why the key cannot be used; `None` if the key is now this request's.
-    async fn begin(
+    pub(crate) async fn begin(
         &self,
         scope: &Scope,
         request: &IdempotentRequest,
@@ -108,6 +131,7 @@ impl Engine {
             key: request.key.clone(),
             fingerprint: request.fingerprint.clone(),
             charge: None,
+            refund: None,
             reply: None,
             created_at: self.clock().now(),
         }
@@ -128,33 +152,43 @@ impl Engine {
                            for each request, and the same key only to repeat one.";
             return Err(Error::new(Code::IdempotencyKeyReused, message));
         }
-        match (row.reply, row.charge) {
-            (Some((_, body)), Some(charge)) if body.is_empty() => {
-                let charge = charge_reply(&self.load(charge).await?, self.public_url(), render);
-                return Ok(Some(Reply { replayed: true, ..charge }));
+        match &row.reply {
+            Some((_, body)) if body.is_empty() => {
+                let found = self.as_it_stands(&row, render).await?;
+                return Ok(found.map(|reply| Reply { replayed: true, ..reply }));
             }
-            (Some((status, body)), _) => {
+            Some((status, body)) => {
+                let (status, body) = (*status, body.clone());
                 return Ok(Some(Reply { status, body, replayed: true, retry_after: None }));
             }
-            (None, _) => {}
+            None => {}
         }
-        let abandoned = self.clock().now() > row.created_at + ABANDONED_AFTER;
-        match row.charge {
-            Some(charge) if abandoned => {
-                let reply = charge_reply(&self.load(charge).await?, self.public_url(), render);
-                let step = keep(scope, &request.key, &reply);
-                let commit = Commit { idempotency: Some(step), ..Commit::default() };
-                self.store().commit(commit).await?;
-                Ok(Some(reply))
-            }
-            None if abandoned => {
-                let step = forget(scope, &request.key);
-                let commit = Commit { idempotency: Some(step), ..Commit::default() };
-                self.store().commit(commit).await?;
-                Err(busy())
-            }
-            _ => Err(busy()),
+        if self.clock().now() <= row.created_at + ABANDONED_AFTER {
+            return Err(busy());
         }
+        let found = self.as_it_stands(&row, render).await?;
+        let step = match &found {
+            Some(reply) => keep(scope, &request.key, reply),
+            None => forget(scope, &request.key),
+        };
+        self.store().commit(Commit { idempotency: Some(step), ..Commit::default() }).await?;
+        found.map(Some).ok_or_else(busy)
+    }
+
+    /// What became of that which a request made, if it made anything.
+    async fn as_it_stands(
+        &self,
+        row: &IdempotencyRow,
+        render: Render,
+    ) -> Result<Option<Reply>, Error> {
+        if let Some(id) = row.refund {
+            let known = self.store().refund(id).await?;
+            let refund = known.ok_or_else(|| Error::not_found("refund"))?;
+            let loaded = self.load(refund.charge).await?;
+            return Ok(Some(refund_reply(&refund, &loaded, render)));
+        }
+        let Some(charge) = row.charge else { return Ok(None) };
+        Ok(Some(charge_reply(&self.load(charge).await?, self.public_url(), render)))
     }
 }
 

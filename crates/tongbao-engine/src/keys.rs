@@ -90,7 +90,7 @@ impl Engine {
         text: &Secret<String>,
         description: Option<String>,
     ) -> Result<ApiKey, Error> {
-        if !self.apps().contains(app) {
+        if self.app(app).is_none() {
             let message = format!("There is no app {app} in the configuration; add [[apps]].");
             return Err(Error::new(Code::NotFound, message).param("app"));
         }

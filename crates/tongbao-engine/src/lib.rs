@@ -7,6 +7,7 @@
 
 mod accounts;
 mod attempts;
+mod bills;
 mod charges;
 mod egress;
 mod error;
@@ -15,33 +16,45 @@ mod idempotency;
 mod jobs;
 mod keys;
 mod notifications;
+mod orders;
 mod ports;
 mod recent;
+mod refunds;
+mod refusals;
+mod replies;
 mod views;
 mod watch;
 mod webhooks;
 mod writes;
 
 pub use accounts::Account;
+pub use attempts::NewAttempt;
+pub use bills::{BillContent, BillFile, BillFormat, BillRequest, BillWhose};
 pub use charges::{Expires, NewCharge};
 pub use egress::Egress;
-pub use error::{Error, ProviderError};
+pub use error::{Advice, Error, MoneyMoved, ProviderError, Retry};
 pub use idempotency::{IdempotentRequest, Render, Reply};
 pub use keys::key_hash;
 pub use ports::*;
+pub use refunds::NewRefund;
 pub use views::{
-    ActionView, AttemptView, CashierView, ChargeView, DeletedView, DeliveryView, EndpointView,
-    EventView, FailureView, ListView, PayerView, RefusedNoticeView, TryView,
+    ActionView, AttemptView, CashierView, ChannelView, ChargeView, DeletedView, DeliveryView,
+    EndpointView, EventView, FailureView, ListView, PayerView, RefundView, RefusedNoticeView,
+    TryView,
 };
 pub use watch::Watching;
 pub use webhooks::{EndpointPatch, NewEndpoint};
 
 use accounts::Accounts;
+use bills::BillDesk;
 use jobs::Runner;
 use keys::KeyCache;
 use recent::Recent;
+use refunds::Turns;
+use refusals::Refusals;
 use std::sync::Arc;
-use tongbao_core::Polling;
+pub use tongbao_channels::{BillDate, BillKind, BillPacking};
+use tongbao_core::{Policy, Polling};
 use tongbao_types::{AppName, Mint, Span};
 use watch::Watchers;
 
@@ -64,7 +77,7 @@ pub struct Ports {
 /// What the configuration says.
 pub struct Setup {
     /// The tenants.
-    pub apps: Vec<AppName>,
+    pub apps: Vec<App>,
     /// Their accounts; the first that serves a channel is an app's default for it.
     pub accounts: Vec<Account>,
     /// How often and how long to ask about an order.
@@ -79,7 +92,7 @@ pub struct Setup {
 
 struct Inner {
     ports: Ports,
-    apps: Vec<AppName>,
+    apps: Vec<App>,
     accounts: Accounts,
     polling: Polling,
     public_url: String,
@@ -88,6 +101,9 @@ struct Inner {
     keys: KeyCache,
     endpoints: webhooks::EndpointCache,
     recent: Recent,
+    refusals: Refusals,
+    turns: Turns,
+    bills: BillDesk,
     watchers: Watchers,
     runner: Runner,
 }
@@ -106,6 +122,9 @@ impl Engine {
             keys: KeyCache::default(),
             endpoints: webhooks::EndpointCache::default(),
             recent: Recent::default(),
+            refusals: Refusals::default(),
+            turns: Turns::default(),
+            bills: BillDesk::default(),
             watchers: Watchers::default(),
             runner: Runner::default(),
         })))
@@ -133,8 +152,14 @@ impl Engine {
         &self.0.ports.clock
     }
 
-    pub(crate) fn apps(&self) -> &[AppName] {
-        &self.0.apps
+    pub(crate) fn app(&self, name: &AppName) -> Option<&App> {
+        self.0.apps.iter().find(|app| app.name == *name)
+    }
+
+    /// What an app wants done with money that it did not expect. One that is no longer configured
+    /// gets what is usual.
+    pub(crate) fn policy(&self, name: &AppName) -> Policy {
+        self.app(name).map(|app| app.policy).unwrap_or_default()
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {
@@ -163,6 +188,18 @@ impl Engine {
 
     pub(crate) fn recent(&self) -> &Recent {
         &self.0.recent
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
+    pub(crate) fn bill_desk(&self) -> &BillDesk {
+        &self.0.bills
     }
 
     pub(crate) fn watchers(&self) -> &Watchers {

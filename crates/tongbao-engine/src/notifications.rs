@@ -5,12 +5,17 @@
 
 use crate::accounts::Entry;
 use crate::writes::{Beside, Observed};
-use crate::{Commit, Engine, Error};
+use crate::{Engine, Error};
 use std::sync::Arc;
 use std::time::Duration;
-use tongbao_channels::{Acknowledgement, Notice, NoticeRefusal};
-use tongbao_core::{Fact, Loaded, Observation, RefusedNotice, Source};
-use tongbao_types::{AccountName, ChargeId, Code, HttpRequest, HttpResponse, OutTradeNo, Provider};
+use tongbao_channels::{Acknowledgement, Notice, NoticeRefusal, Reply};
+use tongbao_core::{
+    Attempt, AttemptState, Fact, JobChange, JobKind, Loaded, Mismatch, NewJob, Observation, Refund,
+    RefundFact, RefundState, Source,
+};
+use tongbao_types::{
+    AccountName, ChargeId, Code, HttpRequest, HttpResponse, OutRefundNo, OutTradeNo, Provider,
+};
 
 /// A browser waits so long for a look; the page that it goes to shows the result by itself.
 const BROWSER_PATIENCE: Duration = Duration::from_secs(3);
@@ -48,24 +53,55 @@ impl Engine {
     }
 
     async fn take_in(&self, entry: &Entry, request: &HttpRequest) -> Result<(), Rejected> {
-        let (number, fact) = match self.read_notice(entry, request).await {
-            Ok(Notice::Order { number, fact }) => (number, fact),
-            Ok(Notice::Other) => return Ok(()),
+        let notice = match self.read_notice(entry, request).await {
+            Ok(notice) => self.ask_sender(entry, request).await.map(|()| notice)?,
             Err(refusal) => return Err(self.refuse(entry, refusal).await),
         };
+        match notice {
+            Notice::Order { number, fact } => {
+                let loaded = self.charge_of(entry, &number).await?;
+                self.believe(entry, loaded, number, fact).await
+            }
+            Notice::Refund { number, out_refund_no, fact } => {
+                let loaded = self.charge_of(entry, &number).await?;
+                self.believe_refund(entry, loaded, out_refund_no, fact).await
+            }
+            Notice::Other => Ok(()),
+        }
+    }
+
+    /// Where the signature alone is an old one, the provider itself says whether it sent this. It
+    /// is asked only about what is signed rightly; without an answer the notice shall come again.
+    async fn ask_sender(&self, entry: &Entry, request: &HttpRequest) -> Result<(), Rejected> {
+        let Some(exchange) = entry.adapter.notice_check(request) else { return Ok(()) };
+        match self.call(entry, &exchange).await {
+            Reply::Done(true) => Ok(()),
+            Reply::Unknown(doubt) => {
+                tracing::warn!(reason = doubt.reason, "whether a notice was sent is not known");
+                Err(Rejected::Unavailable)
+            }
+            _ => {
+                let reason = "the provider says that it did not send this notice".to_owned();
+                let (code, claims) = (Code::SignatureMismatch, None);
+                let refusal = NoticeRefusal { code, reason, claims, keys_may_help: false };
+                Err(self.refuse(entry, refusal).await)
+            }
+        }
+    }
+
+    async fn charge_of(&self, entry: &Entry, number: &OutTradeNo) -> Result<Loaded, Rejected> {
         let name = entry.adapter.name();
-        let loaded = match self.recent().take(name, &number) {
+        let loaded = match self.recent().take(name, number) {
             Some(loaded) => Ok(Some(loaded)),
-            None => self.store().charge_by_out_trade_no(name, &number).await,
+            None => self.store().charge_by_out_trade_no(name, number).await,
         };
-        let Some(loaded) = loaded.map_err(|error| unavailable(&error.into()))? else {
-            let reason = format!("the account {name} has no order {number}");
-            let claims = None;
-            let code = Code::NotFound;
-            let refusal = NoticeRefusal { code, reason, claims, keys_may_help: false };
-            return Err(self.refuse(entry, refusal).await);
-        };
-        self.believe(entry, loaded, number, fact).await
+        if let Some(loaded) = loaded.map_err(|error| unavailable(&error.into()))? {
+            return Ok(loaded);
+        }
+        let reason = format!("the account {name} has no order {number}");
+        let code = Code::NotFound;
+        let refusal = NoticeRefusal { code, reason, claims: None, keys_may_help: false };
+        Err(self.refuse(entry, refusal).await)
     }
 
     async fn read_notice(
@@ -92,20 +128,64 @@ impl Engine {
         let attempt = loaded.attempts.iter().find(|attempt| {
             attempt.account == *entry.adapter.name() && attempt.out_trade_no == number
         });
-        let attempt = attempt.expect("the charge was found by this order").id;
+        let attempt = attempt.expect("the charge was found by this order");
+        let (id, look) = (attempt.id, look_at(attempt));
         let account = entry.adapter.name().clone();
         let observation =
             Observation { account, out_trade_no: number, source: Source::Notice, fact };
-        match self.observe(loaded, attempt, &observation, &Beside::default()).await {
+        match self.observe(loaded, id, &observation, &Beside::default()).await {
+            Ok(Observed::Now(_)) => Ok(()),
+            Ok(Observed::Mismatch(mismatch)) => Err(self.doubt(charge, mismatch, look).await),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    /// What is told of a refund is a fact, or at least a reason to ask now. Refunds that were made
+    /// by hand at the provider are none of ours.
+    async fn believe_refund(
+        &self,
+        entry: &Entry,
+        loaded: Loaded,
+        number: OutRefundNo,
+        fact: Option<RefundFact>,
+    ) -> Result<(), Rejected> {
+        let charge = loaded.charge.id;
+        let known = |refund: &&Refund| {
+            refund.account == *entry.adapter.name() && refund.out_refund_no == number
+        };
+        let Some(refund) = loaded.refunds.iter().find(known) else {
+            tracing::warn!(charge.id = %charge, %number, "a refund is not known here");
+            return Ok(());
+        };
+        let (id, look) = (refund.id, JobKind::PerformRefund(refund.id, charge));
+        let is_back = matches!(refund.state, RefundState::Succeeded { .. });
+        let Some(fact) = fact else {
+            let asked = if is_back { Ok(()) } else { self.ask_now(look).await };
+            return asked.map_err(|error| unavailable(&error));
+        };
+        match self.observe_refund(loaded, id, &fact, &Beside::default()).await {
             Ok(Observed::Now(_)) => Ok(()),
             Ok(Observed::Mismatch(mismatch)) => {
-                let (code, reason) = (mismatch.code, mismatch.reason);
-                tracing::warn!(charge.id = %charge, %code, reason, "a notice is not believed");
-                let recorded = self.record_refusal(charge, code, reason.clone()).await;
-                recorded.map_err(|error| unavailable(&error))?;
-                Err(Rejected::Refused { code, reason })
+                let look = Some(look).filter(|_| !is_back);
+                Err(self.doubt(charge, mismatch, look).await)
             }
             Err(error) => Err(unavailable(&error)),
+        }
+    }
+
+    async fn ask_now(&self, kind: JobKind) -> Result<(), Error> {
+        let mut mint = self.mint();
+        let run_at = mint.now();
+        let look = JobChange::Hasten(NewJob { id: mint.id(), kind, run_at });
+        self.write_jobs(vec![look], None).await
+    }
+
+    /// What contradicts is not believed, but it is a reason to ask.
+    async fn doubt(&self, charge: ChargeId, mismatch: Mismatch, look: Option<JobKind>) -> Rejected {
+        let Mismatch { code, reason } = mismatch;
+        match self.record_refusal(charge, (code, reason.clone()), look).await {
+            Ok(()) => Rejected::Refused { code, reason },
+            Err(error) => unavailable(&error),
         }
     }
 
@@ -113,33 +193,21 @@ impl Engine {
     async fn refuse(&self, entry: &Entry, refusal: NoticeRefusal) -> Rejected {
         let NoticeRefusal { code, reason, claims, .. } = refusal;
         let name = entry.adapter.name();
-        tracing::warn!(account.id = %name, %code, reason, "a notice is not believed");
-        if let Some(number) = claims {
-            match self.store().charge_by_out_trade_no(name, &number).await {
-                Ok(Some(loaded)) => {
-                    let id = loaded.charge.id;
-                    if let Err(error) = self.record_refusal(id, code, reason.clone()).await {
-                        return unavailable(&error);
-                    }
-                }
-                Ok(None) => {}
-                Err(error) => return unavailable(&error.into()),
+        let known = match claims {
+            Some(number) => self.store().charge_by_out_trade_no(name, &number).await,
+            None => Ok(None),
+        };
+        match known {
+            Ok(Some(loaded)) => {
+                let mismatch = Mismatch { code, reason };
+                self.doubt(loaded.charge.id, mismatch, None).await
             }
+            Ok(None) => {
+                tracing::warn!(account.id = %name, %code, reason, "a notice is not believed");
+                Rejected::Refused { code, reason }
+            }
+            Err(error) => unavailable(&error.into()),
         }
-        Rejected::Refused { code, reason }
-    }
-
-    pub(crate) async fn record_refusal(
-        &self,
-        charge: ChargeId,
-        code: Code,
-        reason: String,
-    ) -> Result<(), Error> {
-        let last_at = self.clock().now();
-        let refused = Some(RefusedNotice { charge, code, reason, count: 1, last_at });
-        self.store().commit(Commit { refused, ..Commit::default() }).await?;
-        self.watchers().tell(charge);
-        Ok(())
     }
 
     /// A browser came back from the provider. That proves nothing; it only starts a look. Returns
@@ -162,6 +230,15 @@ impl Engine {
             }
         }
         Some(id)
+    }
+}
+
+/// The look that clears up what an order's notice left in doubt.
+fn look_at(attempt: &Attempt) -> Option<JobKind> {
+    match attempt.state {
+        AttemptState::Succeeded { .. } => None,
+        AttemptState::Closing => Some(JobKind::CloseAttempt(attempt.id, attempt.charge)),
+        _ => Some(JobKind::PollAttempt(attempt.id, attempt.charge)),
     }
 }
 

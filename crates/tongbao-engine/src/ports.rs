@@ -4,15 +4,18 @@
 //! [`Store::commit`] is the one door for writes that concern money: all of a [`Commit`] is written
 //! in one transaction, or nothing.
 
+pub use crate::bills::shelf::{BillKey, BillShelf, KeptBill};
 use async_trait::async_trait;
+use bytes::Bytes;
 use std::sync::Arc;
 use tongbao_core::{
-    Changes, Delivery, Endpoint, Event, EventKind, Job, JobChange, Loaded, RefusedNotice, Scope,
+    Changes, Delivery, Endpoint, Event, EventKind, Job, JobChange, Loaded, Policy, Refund,
+    RefusedNotice, Scope,
 };
 use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
     AccountName, ApiKeyId, AppName, ChargeId, DeliveryId, EndpointId, EventId, HttpRequest,
-    HttpResponse, Mode, OrderNo, OutTradeNo, Secret, Span, Timestamp,
+    HttpResponse, Mode, OrderNo, OutTradeNo, RefundId, RefundNo, Secret, Span, Timestamp,
 };
 
 /// Everything that is written together.
@@ -75,6 +78,8 @@ pub struct IdempotencyRow {
     pub fingerprint: String,
     /// The charge that the first request makes, if it makes one.
     pub charge: Option<ChargeId>,
+    /// The refund that the first request makes, if it makes one.
+    pub refund: Option<RefundId>,
     /// The reply, once there is one: status and body.
     pub reply: Option<(u16, String)>,
     /// When the first request began, by the business clock.
@@ -96,6 +101,12 @@ pub enum CommitError {
     /// The out_trade_no is in use at this account.
     #[error("the out_trade_no is in use")]
     OutTradeNoTaken,
+    /// The refund_no is in use in this scope.
+    #[error("the refund_no is in use")]
+    RefundNoTaken,
+    /// The out_refund_no is in use at this account.
+    #[error("the out_refund_no is in use")]
+    OutRefundNoTaken,
     /// The Idempotency-Key is in use in this scope.
     #[error("the Idempotency-Key is in use")]
     IdempotencyKeyTaken,
@@ -174,6 +185,21 @@ pub struct ChargeFilter {
     pub created_before: Option<Timestamp>,
 }
 
+/// Which refunds are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefundFilter {
+    /// Of this charge.
+    pub charge: Option<ChargeId>,
+    /// With this number.
+    pub refund_no: Option<RefundNo>,
+    /// With this status.
+    pub status: Option<String>,
+    /// Made at this moment or later.
+    pub created_after: Option<Timestamp>,
+    /// Made before this moment.
+    pub created_before: Option<Timestamp>,
+}
+
 /// Which events are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
@@ -216,6 +242,16 @@ pub trait Store: Send + Sync + 'static {
         page: Page<ChargeId>,
     ) -> Result<Vec<Loaded>, StoreError>;
 
+    /// A refund of any scope.
+    async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError>;
+    /// Refunds of a scope, newest first.
+    async fn refunds(
+        &self,
+        scope: &Scope,
+        filter: &RefundFilter,
+        page: Page<RefundId>,
+    ) -> Result<Vec<Refund>, StoreError>;
+
     /// An event of a scope.
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<StoredEvent>, StoreError>;
     /// Events of a scope, newest first.
@@ -257,6 +293,9 @@ pub trait Store: Send + Sync + 'static {
     async fn api_keys(&self, app: &AppName) -> Result<Vec<ApiKey>, StoreError>;
     /// Keeps a key; one with the same id is replaced.
     async fn save_api_key(&self, key: &ApiKey) -> Result<(), StoreError>;
+
+    /// The kept bills.
+    fn bills(&self) -> &dyn BillShelf;
 
     /// Forgets Idempotency-Keys that began before this moment. Returns how many.
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
@@ -325,6 +364,29 @@ pub enum Reach {
 pub trait Wire: Send + Sync + 'static {
     /// Sends and reads the whole answer. Redirects are not followed.
     async fn send(&self, outgoing: Outgoing) -> Result<HttpResponse, WireError>;
+
+    /// Sends, and gives the body piece by piece as it comes. [`Outgoing::timeout`] is how long to
+    /// wait for the head, and then for each piece; the pieces together are no longer than
+    /// [`Outgoing::answer_max`]. A wire that does not say otherwise has one piece.
+    async fn stream(&self, outgoing: Outgoing) -> Result<StreamedResponse, WireError> {
+        let HttpResponse { status, headers, body } = self.send(outgoing).await?;
+        let body: BodyStream = Box::pin(futures_util::stream::iter([Ok(body)]));
+        Ok(StreamedResponse { status, headers, body })
+    }
+}
+
+/// A body that is still coming. After an error nothing follows.
+pub type BodyStream =
+    std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, WireError>> + Send>>;
+
+/// An answer whose body is still coming.
+pub struct StreamedResponse {
+    /// The status code.
+    pub status: u16,
+    /// Names as they came, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: BodyStream,
 }
 
 /// The clocks.
@@ -346,6 +408,8 @@ pub trait Dice: Send + Sync + 'static {
 pub struct App {
     /// Its name.
     pub name: AppName,
+    /// What it wants done with money that it did not expect.
+    pub policy: Policy,
 }
 
 /// The text of a new API key and what is kept of it. The text is shown once.

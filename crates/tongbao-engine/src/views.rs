@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use tongbao_core::{
     Action, Attempt, AttemptState, Charge, ChargeState, Delivery, DeliveryState, Endpoint, Event,
-    Failure, Loaded, Payer, RefusedNotice, Try,
+    Failure, Loaded, Payer, Refund, RefundState, RefusedNotice, Try,
 };
 use tongbao_types::{Channel, ChargeId, Fen, Mode, Timestamp};
 
@@ -31,6 +31,7 @@ pub struct ChargeView {
     pub app: String,
     pub order_no: String,
     pub amount: i64,
+    pub amount_paid: i64,
     pub amount_refunded: i64,
     pub currency: &'static str,
     pub subject: String,
@@ -60,6 +61,43 @@ pub struct ChargeView {
     /// For watching: the version that this was rendered from.
     #[serde(skip)]
     pub version: i64,
+}
+
+/// A refund.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the public object")]
+pub struct RefundView {
+    pub id: String,
+    pub object: &'static str,
+    pub livemode: bool,
+    pub app: String,
+    pub charge: String,
+    pub attempt: String,
+    pub refund_no: String,
+    pub out_refund_no: String,
+    pub amount: i64,
+    pub currency: &'static str,
+    pub status: &'static str,
+    pub reason: Option<String>,
+    pub cause: &'static str,
+    pub provider_refund_no: Option<String>,
+    pub created_at: String,
+    pub succeeded_at: Option<String>,
+    pub failure: Option<FailureView>,
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A channel, and whether an app can use it.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of the public object")]
+pub struct ChannelView {
+    pub object: &'static str,
+    pub channel: &'static str,
+    pub provider: &'static str,
+    pub available: bool,
+    /// The first is the default.
+    pub accounts: Vec<String>,
+    pub reason: Option<String>,
 }
 
 /// An attempt.
@@ -193,14 +231,24 @@ pub struct CashierView {
     pub status: &'static str,
     pub channel: Option<Channel>,
     pub action: Option<Action>,
+    /// What the payer may choose instead, or at all.
+    pub choices: Vec<Channel>,
     pub expires_at: Timestamp,
     pub now: Timestamp,
     pub return_url: Option<String>,
 }
 
 pub(crate) fn charge(loaded: &Loaded, public_url: &str) -> ChargeView {
-    let Loaded { charge, attempts, refused } = loaded;
-    let shown = shown_attempt(charge, attempts);
+    charge_through(loaded, shown_attempt(&loaded.charge, &loaded.attempts), public_url)
+}
+
+/// The charge as one attempt has it.
+pub(crate) fn charge_through(
+    loaded: &Loaded,
+    shown: Option<&Attempt>,
+    public_url: &str,
+) -> ChargeView {
+    let Loaded { charge, attempts, refused, .. } = loaded;
     let payment = match &charge.state {
         ChargeState::Succeeded(payment) => Some(payment),
         _ => None,
@@ -221,6 +269,7 @@ pub(crate) fn charge(loaded: &Loaded, public_url: &str) -> ChargeView {
         app: charge.scope.app.to_string(),
         order_no: charge.order_no.to_string(),
         amount: charge.amount.fen().0,
+        amount_paid: payment.map_or(0, |payment| payment.amount.0),
         amount_refunded: charge.amount_refunded.0,
         currency: "CNY",
         subject: charge.subject.clone(),
@@ -250,7 +299,7 @@ pub(crate) fn charge(loaded: &Loaded, public_url: &str) -> ChargeView {
 }
 
 /// The attempt that speaks for the charge: the paid one, else the newest.
-fn shown_attempt<'a>(charge: &Charge, attempts: &'a [Attempt]) -> Option<&'a Attempt> {
+pub(crate) fn shown_attempt<'a>(charge: &Charge, attempts: &'a [Attempt]) -> Option<&'a Attempt> {
     match &charge.state {
         ChargeState::Succeeded(payment) => attempts.iter().find(|a| a.id == payment.attempt),
         _ => attempts.last(),
@@ -274,6 +323,33 @@ fn attempt(attempt: &Attempt) -> AttemptView {
         created_at: attempt.created_at.to_string(),
         closed_at,
         failure: attempt.failure().map(failure_view),
+    }
+}
+
+pub(crate) fn refund(refund: &Refund) -> RefundView {
+    let succeeded_at = match refund.state {
+        RefundState::Succeeded { at } => Some(at.to_string()),
+        _ => None,
+    };
+    RefundView {
+        id: refund.id.to_string(),
+        object: "refund",
+        livemode: refund.scope.mode.is_live(),
+        app: refund.scope.app.to_string(),
+        charge: refund.charge.to_string(),
+        attempt: refund.attempt.to_string(),
+        refund_no: refund.refund_no.to_string(),
+        out_refund_no: refund.out_refund_no.to_string(),
+        amount: refund.amount.fen().0,
+        currency: "CNY",
+        status: refund.state.status(),
+        reason: refund.reason.clone(),
+        cause: refund.cause.as_str(),
+        provider_refund_no: refund.provider_no.clone(),
+        created_at: refund.created_at.to_string(),
+        succeeded_at,
+        failure: refund.failure().map(failure_view),
+        metadata: refund.metadata.iter().cloned().collect(),
     }
 }
 
@@ -309,19 +385,24 @@ fn refused_notice(notice: &RefusedNotice) -> RefusedNoticeView {
     }
 }
 
-/// The bodies of events about a charge, rendered once, when they are committed. The secret that
-/// lets a browser watch is left out of them: a webhook may end up in many logs.
+/// The bodies of events, rendered once, when they are committed: about a refund they show the
+/// refund, else the charge. The secret that lets a browser watch is left out of them: a webhook may
+/// end up in many logs.
 pub(crate) fn event_bodies(events: &[Event], after: &Loaded, public_url: &str) -> Vec<String> {
     if events.is_empty() {
         return Vec::new();
     }
     let view = ChargeView { client_secret: None, ..charge(after, public_url) };
-    events.iter().map(|event| event_body(event, &view)).collect()
+    let body = |event: &Event| match event.refund.and_then(|id| after.refund(id)) {
+        Some(about) => event_body(event, &refund(about)),
+        None => event_body(event, &view),
+    };
+    events.iter().map(body).collect()
 }
 
-fn event_body(event: &Event, charge: &ChargeView) -> String {
+fn event_body<T: Serialize>(event: &Event, object: &T) -> String {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct Body<'a, T> {
         id: String,
         object: &'static str,
         #[serde(rename = "type")]
@@ -330,11 +411,11 @@ fn event_body(event: &Event, charge: &ChargeView) -> String {
         app: &'a str,
         created_at: String,
         sequence: i64,
-        data: Data<'a>,
+        data: Data<'a, T>,
     }
     #[derive(Serialize)]
-    struct Data<'a> {
-        object: &'a ChargeView,
+    struct Data<'a, T> {
+        object: &'a T,
     }
     let body = Body {
         id: event.id.to_string(),
@@ -344,7 +425,7 @@ fn event_body(event: &Event, charge: &ChargeView) -> String {
         app: event.scope.app.as_str(),
         created_at: event.created_at.to_string(),
         sequence: event.sequence,
-        data: Data { object: charge },
+        data: Data { object },
     };
     to_json(&body)
 }
@@ -409,9 +490,13 @@ fn one_try(one: &Try) -> TryView {
     }
 }
 
-pub(crate) fn cashier(loaded: &Loaded, now: Timestamp) -> CashierView {
+pub(crate) fn cashier(
+    loaded: &Loaded,
+    shown: Option<&Attempt>,
+    choices: Vec<Channel>,
+    now: Timestamp,
+) -> CashierView {
     let charge = &loaded.charge;
-    let shown = shown_attempt(charge, &loaded.attempts);
     let is_pending = charge.state.is_pending();
     CashierView {
         charge: charge.id,
@@ -423,6 +508,7 @@ pub(crate) fn cashier(loaded: &Loaded, now: Timestamp) -> CashierView {
         status: charge.state.status(),
         channel: shown.map(|attempt| attempt.channel),
         action: shown.filter(|_| is_pending).and_then(|attempt| attempt.action.clone()),
+        choices,
         expires_at: charge.expires_at,
         now,
         return_url: charge.return_url.clone(),

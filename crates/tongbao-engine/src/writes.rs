@@ -1,14 +1,14 @@
 //! Writing a decision: its events rendered, its deliveries added, then one commit; afterwards the
 //! watchers and the job runner are told.
 
-use crate::charges::charge_reply;
 use crate::idempotency::keep;
+use crate::replies::Answering;
 use crate::{
-    Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, Render, StoreError, views,
+    Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, StoreError, views,
 };
-use tongbao_core::rules::{deliveries_for, observe};
-use tongbao_core::{Changes, Delivery, Job, JobChange, Loaded, Mismatch, Observation, Scope};
-use tongbao_types::{AttemptId, ChargeId, Mint};
+use tongbao_core::rules::{deliveries_for, observe, observe_refund};
+use tongbao_core::{Changes, Delivery, Job, JobChange, Loaded, Mismatch, Observation, RefundFact};
+use tongbao_types::{AttemptId, ChargeId, Mint, RefundId};
 
 /// What else goes into the same commit.
 #[derive(Default)]
@@ -20,15 +20,7 @@ pub(crate) struct Beside<'a> {
     /// An idempotent request that begins.
     pub(crate) begin: Option<IdempotencyRow>,
     /// An idempotent request whose reply is the state after the decision.
-    pub(crate) keep: Option<Keeping<'a>>,
-}
-
-/// Under which key a reply is kept, and how it is made of a charge.
-#[derive(Clone, Copy)]
-pub(crate) struct Keeping<'a> {
-    pub(crate) scope: &'a Scope,
-    pub(crate) key: &'a str,
-    pub(crate) render: Render,
+    pub(crate) keep: Option<Answering<'a>>,
 }
 
 /// How an observation went.
@@ -41,7 +33,7 @@ pub(crate) enum Observed {
 }
 
 /// Whoever comes second decides again; so often, then the caller shall.
-const DECISIONS_MAX: usize = 16;
+pub(crate) const DECISIONS_MAX: usize = 16;
 
 impl Engine {
     /// Loads a charge of any scope.
@@ -92,15 +84,41 @@ impl Engine {
     /// Decides on an observation and writes it, again as often as somebody else was quicker.
     pub(crate) async fn observe(
         &self,
-        mut loaded: Loaded,
+        loaded: Loaded,
         attempt: AttemptId,
         observation: &Observation,
+        beside: &Beside<'_>,
+    ) -> Result<Observed, Error> {
+        let policy = self.policy(&loaded.charge.scope.app);
+        let decide = |loaded: &Loaded, mint: &mut Mint| {
+            observe(loaded, attempt, observation.clone(), &policy, mint)
+        };
+        self.decide(loaded, decide, beside).await
+    }
+
+    /// The same for what was said about a refund.
+    pub(crate) async fn observe_refund(
+        &self,
+        loaded: Loaded,
+        refund: RefundId,
+        fact: &RefundFact,
+        beside: &Beside<'_>,
+    ) -> Result<Observed, Error> {
+        let decide =
+            |loaded: &Loaded, mint: &mut Mint| observe_refund(loaded, refund, fact.clone(), mint);
+        self.decide(loaded, decide, beside).await
+    }
+
+    async fn decide(
+        &self,
+        mut loaded: Loaded,
+        decide: impl Fn(&Loaded, &mut Mint) -> Result<Option<Changes>, Mismatch> + Send,
         beside: &Beside<'_>,
     ) -> Result<Observed, Error> {
         for _ in 0..DECISIONS_MAX {
             let mut mint = self.mint();
             let id = loaded.charge.id;
-            let decided = observe(&loaded, attempt, observation.clone(), &mut mint);
+            let decided = decide(&loaded, &mut mint);
             let written = match decided {
                 Err(mismatch) => return Ok(Observed::Mismatch(mismatch)),
                 Ok(None) => return self.write_beside(loaded, beside).await.map(Observed::now),
@@ -128,8 +146,7 @@ impl Engine {
         match self.observe(loaded, attempt, observation, beside).await? {
             Observed::Now(now) => Ok(Some(*now)),
             Observed::Mismatch(Mismatch { code, reason }) => {
-                tracing::warn!(charge.id = %charge, %code, reason, "an answer is not believed");
-                self.record_refusal(charge, code, reason).await?;
+                self.record_refusal(charge, (code, reason), None).await?;
                 Ok(None)
             }
         }
@@ -165,8 +182,9 @@ impl Beside<'_> {
         if let Some(row) = &self.begin {
             return Some(IdempotencyStep::Begin(row.clone()));
         }
-        let Keeping { scope, key, render } = self.keep?;
-        Some(keep(scope, key, &charge_reply(after, public_url, render)))
+        let answering = self.keep?;
+        let (scope, key) = answering.key?;
+        Some(keep(scope, key, &answering.reply(after, public_url)))
     }
 }
 
@@ -176,9 +194,12 @@ impl Observed {
     }
 }
 
-fn soonest(these: &[JobChange], those: &[JobChange]) -> Option<tongbao_types::Timestamp> {
+pub(crate) fn soonest(
+    these: &[JobChange],
+    those: &[JobChange],
+) -> Option<tongbao_types::Timestamp> {
     let run_at = |change: &JobChange| match change {
-        JobChange::Put(job) => Some(job.run_at),
+        JobChange::Put(job) | JobChange::Hasten(job) => Some(job.run_at),
         JobChange::Again { run_at, .. } => Some(*run_at),
         JobChange::Drop(_) | JobChange::Finish { .. } => None,
     };

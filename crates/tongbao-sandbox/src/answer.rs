@@ -1,10 +1,13 @@
 //! How a request gets its answer: read once, let faults have their way, let the provider's module
 //! answer, write both down with the verdict on the signature.
 
+use crate::connection::Connection;
 use crate::corrupt;
 use crate::faults::{Breakage, Mishap};
+use crate::order::Key;
 use crate::pretend::Pretend;
 use crate::server::CutConnection;
+use crate::task::{Dialect, Task};
 use crate::traffic::{Answered, Exchange, Verdict};
 use crate::{alipay, control, wallet, wechat};
 use axum::Router;
@@ -24,6 +27,9 @@ pub(crate) fn router(pretend: Arc<Pretend>) -> Router {
     Router::new()
         .merge(control::router())
         .merge(wallet::router())
+        .merge(wechat::h5::router())
+        .merge(wechat::oauth::router())
+        .merge(alipay::router())
         .fallback(provider)
         .with_state(pretend)
 }
@@ -31,25 +37,31 @@ pub(crate) fn router(pretend: Arc<Pretend>) -> Router {
 /// A request as one of the protocols understood it.
 enum Asked {
     V2(wechat::v2::Asked),
-    V3(wechat::v3::Asked),
+    SignKey(wechat::v2::sign_key::Asked),
+    V3(Box<wechat::v3::Asked>),
     Alipay(alipay::Asked),
 }
 
 impl Asked {
-    fn read(pretend: &Pretend, request: &HttpRequest) -> Option<Asked> {
+    fn read(pretend: &Pretend, request: &HttpRequest, connection: &Connection) -> Option<Asked> {
         let path = request.path();
-        if path == "/gateway.do" {
-            return Some(Asked::Alipay(alipay::Asked::read(pretend, request)));
+        if alipay::Asked::is_at(path) {
+            let base = connection.base(request);
+            return Some(Asked::Alipay(alipay::Asked::read(pretend, request, base)));
         }
-        if path.starts_with("/v3/") && !path.starts_with("/v3/alipay/") {
-            return Some(Asked::V3(wechat::v3::Asked::read(pretend, request)));
+        if path.starts_with("/v3/") {
+            return Some(Asked::V3(Box::new(wechat::v3::Asked::read(
+                pretend, request, connection,
+            ))));
         }
-        wechat::v2::Asked::read(pretend, request).map(Asked::V2)
+        let sign_key = wechat::v2::sign_key::Asked::read(pretend, request).map(Asked::SignKey);
+        let v2 = || wechat::v2::Asked::read(pretend, request, connection).map(Asked::V2);
+        sign_key.or_else(v2)
     }
 
     fn provider(&self) -> Provider {
         match self {
-            Asked::V2(_) | Asked::V3(_) => Provider::Wechat,
+            Asked::V2(_) | Asked::SignKey(_) | Asked::V3(_) => Provider::Wechat,
             Asked::Alipay(_) => Provider::Alipay,
         }
     }
@@ -57,16 +69,31 @@ impl Asked {
     fn verdict(&self) -> Verdict {
         match self {
             Asked::V2(asked) => asked.verdict(),
+            Asked::SignKey(asked) => asked.verdict(),
             Asked::V3(asked) => asked.verdict(),
             Asked::Alipay(asked) => asked.verdict(),
         }
+    }
+
+    /// What it is about, if it is well signed and something whose amount may matter.
+    fn task(&self, pretend: &Pretend) -> Option<(Task, Dialect)> {
+        if !matches!(self.verdict(), Verdict::Good { .. }) {
+            return None;
+        }
+        let (task, dialect) = match self {
+            Asked::V2(asked) => (asked.task(pretend), Dialect::WechatV2),
+            Asked::SignKey(_) => return None,
+            Asked::V3(asked) => (asked.task(pretend), Dialect::WechatV3),
+            Asked::Alipay(asked) => (asked.task(pretend), Dialect::Alipay),
+        };
+        Some((task?, dialect))
     }
 
     /// The method's name at Alipay's single address.
     fn method_name(&self) -> Option<String> {
         match self {
             Asked::Alipay(asked) => asked.method_name(),
-            Asked::V2(_) | Asked::V3(_) => None,
+            Asked::V2(_) | Asked::SignKey(_) | Asked::V3(_) => None,
         }
     }
 
@@ -74,6 +101,7 @@ impl Asked {
     fn perform(&self, pretend: &Pretend) -> HttpResponse {
         match self {
             Asked::V2(asked) => asked.perform(pretend),
+            Asked::SignKey(asked) => asked.perform(pretend),
             Asked::V3(asked) => asked.perform(pretend),
             Asked::Alipay(asked) => asked.perform(pretend),
         }
@@ -83,6 +111,7 @@ impl Asked {
     fn refuse(&self, pretend: &Pretend, code: &str) -> HttpResponse {
         match self {
             Asked::V2(asked) => asked.refuse(pretend, code),
+            Asked::SignKey(_) => wechat::v2::sign_key::Asked::refuse(code),
             Asked::V3(asked) => asked.refuse(pretend, code),
             Asked::Alipay(asked) => asked.refuse(pretend, code),
         }
@@ -90,6 +119,7 @@ impl Asked {
 }
 
 async fn provider(State(pretend): State<Arc<Pretend>>, request: Request<Body>) -> Response {
+    let connection = request.extensions().get::<Connection>().cloned().unwrap_or_default();
     let request = match plain(request).await {
         Ok(request) => request,
         Err(refusal) => return *refusal,
@@ -102,7 +132,7 @@ async fn provider(State(pretend): State<Arc<Pretend>>, request: Request<Body>) -
         return Redirect::to(&format!("/?{query}")).into_response();
     }
     let now = pretend.now();
-    let Some(asked) = Asked::read(&pretend, &request) else {
+    let Some(asked) = Asked::read(&pretend, &request, &connection) else {
         let response = plain_page(404);
         let mut entry = Exchange::of(&request, None, request.path().to_owned(), now);
         entry.answer = Some(Answered::from(&response));
@@ -115,7 +145,10 @@ async fn provider(State(pretend): State<Arc<Pretend>>, request: Request<Body>) -
     entry.signature = asked.verdict();
     let names: Vec<&str> =
         [Some(request.path()), method_name.as_deref()].into_iter().flatten().collect();
-    let mishap = pretend.faults().for_request(asked.provider(), &names);
+    let mut mishap = pretend.faults().for_request(asked.provider(), &names);
+    if let Some((task, dialect)) = asked.task(&pretend) {
+        task.befall(&pretend, dialect, &mut mishap);
+    }
     entry.faults.clone_from(&mishap.ids);
     let response = answer(&pretend, &asked, mishap).await;
     entry.answer = response.as_ref().map(Answered::from);
@@ -131,6 +164,9 @@ async fn answer(pretend: &Pretend, asked: &Asked, mishap: Mishap) -> Option<Http
         None => asked.perform(pretend),
     };
     pause(mishap.delay_after_ms).await;
+    if let Some(key) = &mishap.after_notice {
+        notified(pretend, key).await;
+    }
     if let Some(breakage) = &mishap.after {
         response = broken(pretend, asked, breakage, Some(response))?;
     }
@@ -159,6 +195,16 @@ fn broken(
     };
     response.status = breakage.status.unwrap_or(response.status);
     Some(response)
+}
+
+/// Waits until a notification about an order was tried, if any is owed; not for ever, since a
+/// router without its notifier sends none.
+async fn notified(pretend: &Pretend, key: &Key) {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let mut sent = pretend.sent.subscribe();
+    let waits = || pretend.world().notices().any(|one| one.key == *key && one.tries.is_empty());
+    let tried = async { while waits() && sent.changed().await.is_ok() {} };
+    let _ = tokio::time::timeout(PATIENCE, tried).await;
 }
 
 async fn pause(millis: u64) {

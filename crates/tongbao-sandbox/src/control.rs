@@ -5,7 +5,9 @@ use crate::faults::{Fault, FaultSpec};
 use crate::notice::Notice;
 use crate::payer::{self, PayRequest};
 use crate::pretend::Pretend;
+use crate::refund::Refund;
 use crate::trade::Trade;
+use crate::world::AUTH_CODE_LIFE;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tongbao_types::Span;
+use tongbao_types::{Provider, Span};
 
 type Shared = State<Arc<Pretend>>;
 
@@ -24,7 +26,9 @@ type Shared = State<Arc<Pretend>>;
 pub(crate) fn router() -> Router<Arc<Pretend>> {
     Router::new()
         .route("/_sandbox/credentials", get(credentials))
+        .route("/_sandbox/tls-root.pem", get(tls_root))
         .route("/_sandbox/pay", post(pay))
+        .route("/_sandbox/auth_codes", get(auth_codes))
         .route("/_sandbox/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_sandbox/clock", get(clock).post(advance_clock))
         .route("/_sandbox/rules", get(rules).post(change_rules))
@@ -58,6 +62,13 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
 
 async fn credentials(State(pretend): Shared) -> Json<crate::Credentials> {
     Json(pretend.credentials.clone())
+}
+
+/// What clients have to trust, if the listener speaks TLS.
+async fn tls_root(State(pretend): Shared) -> Result<String, Problem> {
+    let root = pretend.tls.as_ref().map(|tls| tls.root_pem().to_owned());
+    let message = "the sandbox was not started with --tls".to_owned();
+    root.ok_or(Problem { status: 404, code: "not_found", message })
 }
 
 async fn pay(State(pretend): Shared, body: Bytes) -> Result<Response, Problem> {
@@ -138,11 +149,34 @@ fn trade_view(trade: &Trade) -> Value {
         "amount": trade.order.amount,
         "state": trade.state_word(),
         "paid_at": trade.paid_at.map(|at| at.to_string()),
-        "refunded": trade.refunded,
-        "refunds": [],
+        "refunded": trade.refunded(),
+        "refunds": trade.refunds.iter().map(refund_view).collect::<Vec<_>>(),
         "notify_url": trade.order.notify_url,
         "created_at": trade.placed_at.to_string(),
     })
+}
+
+fn refund_view(refund: &Refund) -> Value {
+    json!({
+        "out_refund_no": refund.out_refund_no,
+        "refund_id": refund.refund_id,
+        "amount": refund.amount,
+        "state": refund.state.word(),
+    })
+}
+
+/// The codes that the pretend payer's phones show now, for the channels where a merchant scans.
+async fn auth_codes(State(pretend): Shared) -> Json<Value> {
+    let shown = pretend.change(|world, now| {
+        [Provider::Wechat, Provider::Alipay].map(|provider| world.auth_code(provider, now))
+    });
+    let mut all = serde_json::Map::new();
+    for code in shown {
+        let expires_at = (code.issued_at + AUTH_CODE_LIFE).to_string();
+        let view = json!({"auth_code": code.text, "expires_at": expires_at});
+        all.insert(code.provider.as_str().to_owned(), view);
+    }
+    Json(Value::Object(all))
 }
 
 async fn notifications(State(pretend): Shared) -> Json<Value> {

@@ -19,6 +19,10 @@ pub(crate) fn headers(headers: &mut [(String, String)]) {
             let rest = value.get(PROBE.len()..).unwrap_or("").to_owned();
             *value = format!("{PROBE}{rest}");
         }
+        if name.eq_ignore_ascii_case("alipay-signature") {
+            let first = if value.starts_with('A') { "B" } else { "A" };
+            *value = format!("{first}{}", value.get(1..).unwrap_or(""));
+        }
     }
 }
 
@@ -60,5 +64,8 @@ mod tests {
             vec![("wechatpay-signature".to_owned(), "0123456789012345678901=".to_owned())];
         headers(&mut all);
         assert_eq!(all[0].1, "WECHATPAY/SIGNTEST/901=");
+        let mut all = vec![("alipay-signature".to_owned(), "Ab=".to_owned())];
+        headers(&mut all);
+        assert_eq!(all[0].1, "Bb=");
     }
 }

@@ -10,6 +10,7 @@ use crate::numbers::{digits, hex, letters};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
+use tongbao_crypt::digest;
 use tongbao_crypt::{Certificate, RsaPrivateKey, RsaPublicKey, alipay_root_sn};
 
 /// All that an SDK needs to be a merchant here; the body of `/_sandbox/credentials`.
@@ -26,8 +27,17 @@ pub struct Credentials {
 pub struct WechatCredentials {
     /// `appid`.
     pub app_id: String,
+    /// `secret` of the app, for the stand-in of WeChat's login.
+    #[serde(default)]
+    pub app_secret: String,
     /// `mch_id`, ten digits.
     pub mch_id: String,
+    /// `sub_mch_id` of a sub-merchant, for whom the merchant can order as a service provider.
+    #[serde(default)]
+    pub sub_mch_id: String,
+    /// `sub_appid` of the sub-merchant.
+    #[serde(default)]
+    pub sub_app_id: String,
     /// The APIv2 key, 32 characters.
     pub api_key: String,
     /// The APIv3 key, 32 characters.
@@ -99,8 +109,20 @@ pub(crate) struct Keys {
     pub(crate) app_cert_sn: String,
     pub(crate) alipay_cert_sn: String,
     pub(crate) alipay_root_sn: String,
+    /// What Alipay changes to in certificate mode; none if the file of keys is older than this.
+    pub(crate) next_alipay: Option<NextCertificate>,
     /// The platform certificate.
     pub(crate) platform: Certificate,
+    /// Who issues merchants' certificates, PEM; empty if the file of keys is older than this.
+    pub(crate) merchant_authority: String,
+}
+
+/// The certificate that Alipay has not shown to anybody yet.
+pub(crate) struct NextCertificate {
+    pub(crate) key: RsaPrivateKey,
+    /// Serial number by Alipay's rule.
+    pub(crate) sn: String,
+    pub(crate) pem: String,
 }
 
 /// The file: what is shown, and the providers' private keys that are not.
@@ -111,6 +133,12 @@ struct Kept {
     platform_private_key: String,
     platform_public_key_pair: String,
     alipay_private_key: String,
+    /// PEM of the authority that issued the merchant's certificate.
+    #[serde(default)]
+    merchant_authority: String,
+    /// Alipay's next pair and its certificate, PEM.
+    #[serde(default)]
+    next_alipay: Option<[String; 2]>,
 }
 
 const FILE: &str = "sandbox-credentials.json";
@@ -119,7 +147,7 @@ const FILE: &str = "sandbox-credentials.json";
 /// afresh. `year` is the present one, from which certificates are valid.
 pub(crate) fn open(folder: Option<&Path>, year: i16) -> Result<(Credentials, Keys), SandboxError> {
     let Some(folder) = folder else {
-        let kept = make(year)?;
+        let kept = make(year)?.completed();
         let keys = kept.keys()?;
         return Ok((kept.credentials, keys));
     };
@@ -136,6 +164,7 @@ pub(crate) fn open(folder: Option<&Path>, year: i16) -> Result<(Credentials, Key
         Err(error) => return Err(failed(error)),
     };
     let kept: Kept = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+    let kept = kept.completed();
     let keys = kept.keys()?;
     Ok((kept.credentials, keys))
 }
@@ -176,8 +205,36 @@ impl Kept {
             app_cert_sn: certificate(&alipay.app_cert)?.alipay_sn(),
             alipay_cert_sn: certificate(&alipay.alipay_cert)?.alipay_sn(),
             alipay_root_sn: alipay_root_sn(&roots),
+            next_alipay: self.next_alipay.as_ref().map(NextCertificate::read).transpose()?,
             platform,
+            merchant_authority: self.merchant_authority.clone(),
         })
+    }
+
+    /// Fills in what files of older versions lack, the same at each start.
+    fn completed(mut self) -> Kept {
+        let wechat = &mut self.credentials.wechat;
+        let hash =
+            |what: &str| digest::sha256_hex(format!("{what} of {}", wechat.app_id).as_bytes());
+        let (secret, sub_app, sub_mch) = (hash("secret"), hash("sub app"), hash("sub merchant"));
+        let fill = |field: &mut String, text: String| {
+            if field.is_empty() {
+                *field = text;
+            }
+        };
+        fill(&mut wechat.app_secret, secret[..32].to_owned());
+        fill(&mut wechat.sub_app_id, format!("wx{}", &sub_app[..16]));
+        let number = u64::from_str_radix(&sub_mch[..12], 16).unwrap_or_default() % 100_000_000;
+        fill(&mut wechat.sub_mch_id, format!("16{number:08}"));
+        self
+    }
+}
+
+impl NextCertificate {
+    fn read([key, pem]: &[String; 2]) -> Result<NextCertificate, SandboxError> {
+        let sn = Certificate::from_pem(pem).map_err(broken)?.alipay_sn();
+        let key = RsaPrivateKey::read(key).map_err(broken)?;
+        Ok(NextCertificate { key, sn, pem: pem.clone() })
     }
 }
 
@@ -186,14 +243,17 @@ fn broken(error: impl fmt::Display) -> SandboxError {
 }
 
 fn make(year: i16) -> Result<Kept, SandboxError> {
-    let [merchant, platform, public, app, alipay, root] = pairs();
-    let wechat = wechat(year, [&merchant, &platform, &public, &root])?;
-    let credentials = Credentials { wechat, alipay: make_alipay(year, [&app, &alipay, &root])? };
+    let [merchant, platform, public, app, alipay, next, root] = pairs();
+    let (wechat, merchant_authority) = wechat(year, [&merchant, &platform, &public, &root])?;
+    let (made, next_cert) = make_alipay(year, [&app, &alipay, &next, &root])?;
+    let credentials = Credentials { wechat, alipay: made };
     Ok(Kept {
         credentials,
         platform_private_key: platform.to_pkcs8_pem().to_string(),
         platform_public_key_pair: public.to_pkcs8_pem().to_string(),
         alipay_private_key: alipay.to_pkcs8_pem().to_string(),
+        merchant_authority,
+        next_alipay: Some([next.to_pkcs8_pem().to_string(), next_cert]),
     })
 }
 
@@ -205,7 +265,10 @@ fn pairs<const N: usize>() -> [RsaPrivateKey; N] {
     })
 }
 
-fn wechat(year: i16, keys: [&RsaPrivateKey; 4]) -> Result<WechatCredentials, SandboxError> {
+fn wechat(
+    year: i16,
+    keys: [&RsaPrivateKey; 4],
+) -> Result<(WechatCredentials, String), SandboxError> {
     let [merchant, platform, public, root] = keys;
     let mch_id = format!("19{}", digits(8));
     let tenpay = |common| Name { organization: "Tenpay.com", unit: "Tenpay.com CA Center", common };
@@ -216,8 +279,12 @@ fn wechat(year: i16, keys: [&RsaPrivateKey; 4]) -> Result<WechatCredentials, San
     )?;
     let platform_certificate = authority.issue(tenpay("Tenpay.com sign"), platform)?;
     let serial = |pem: &str| Certificate::from_pem(pem).map(|c| c.serial_hex()).map_err(broken);
-    Ok(WechatCredentials {
+    let credentials = WechatCredentials {
         app_id: format!("wx{}", hex(16)),
+        // The rest follows from the app id, as for files of older versions.
+        app_secret: String::new(),
+        sub_mch_id: String::new(),
+        sub_app_id: String::new(),
         api_key: letters(32),
         api_v3_key: letters(32),
         merchant_serial: serial(&merchant_certificate)?,
@@ -230,11 +297,16 @@ fn wechat(year: i16, keys: [&RsaPrivateKey; 4]) -> Result<WechatCredentials, San
         platform_public_key_id: format!("PUB_KEY_ID_01{mch_id}{}00", digits(18)),
         platform_public_key: public.public().to_spki_pem(),
         mch_id,
-    })
+    };
+    Ok((credentials, authority.pem()))
 }
 
-fn make_alipay(year: i16, keys: [&RsaPrivateKey; 3]) -> Result<AlipayCredentials, SandboxError> {
-    let [app, alipay, root] = keys;
+/// The app's credentials, and Alipay's next certificate.
+fn make_alipay(
+    year: i16,
+    keys: [&RsaPrivateKey; 4],
+) -> Result<(AlipayCredentials, String), SandboxError> {
+    let [app, alipay, next, root] = keys;
     let ant = |unit, common| Name { organization: "Ant Financial", unit, common };
     let unit = "Certification Authority";
     let authority = Authority::new(ant(unit, "Ant Financial Sandbox Authority R1"), root, year)?;
@@ -244,9 +316,10 @@ fn make_alipay(year: i16, keys: [&RsaPrivateKey; 3]) -> Result<AlipayCredentials
     let app_name = format!("{seller_id}-{app_id}");
     let app_cert = authority.issue(ant("Alipay", &app_name), app)?;
     let alipay_cert = authority.issue(ant("Alipay", "Alipay Sandbox RSA2"), alipay)?;
+    let next_cert = authority.issue(ant("Alipay", "Alipay Sandbox RSA2"), next)?;
     // Some libraries find the certificates of a bundle by the blank line between them alone.
     let roots = [authority.pem(), second.pem()].map(|pem| pem.trim_end().to_owned()).join("\n\n");
-    Ok(AlipayCredentials {
+    let credentials = AlipayCredentials {
         app_private_key: app.to_pkcs8_pem().to_string(),
         app_public_key: app.public().to_spki_base64(),
         alipay_public_key: alipay.public().to_spki_base64(),
@@ -259,7 +332,8 @@ fn make_alipay(year: i16, keys: [&RsaPrivateKey; 3]) -> Result<AlipayCredentials
         seller_email: format!("seller{}@sandbox.example", digits(4)),
         app_id,
         seller_id,
-    })
+    };
+    Ok((credentials, next_cert))
 }
 
 #[cfg(test)]

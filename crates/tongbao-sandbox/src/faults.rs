@@ -2,6 +2,7 @@
 //!
 //! This file says which faults hit a request or a sending; `answer` and `notifier` carry them out.
 
+use crate::order::Key;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use tongbao_types::Provider;
@@ -73,6 +74,8 @@ pub(crate) struct Mishap {
     /// Replaces the answer after the effect.
     pub(crate) after: Option<Breakage>,
     pub(crate) corrupt_signature: bool,
+    /// The answer waits until a notification about this order was sent.
+    pub(crate) after_notice: Option<Key>,
     /// The faults that hit, for the traffic log.
     pub(crate) ids: Vec<u64>,
 }
@@ -216,7 +219,7 @@ impl Mishap {
 }
 
 impl NotifyFault {
-    fn add(&mut self, other: NotifyFault) {
+    pub(crate) fn add(&mut self, other: NotifyFault) {
         self.drop |= other.drop;
         self.duplicate += other.duplicate;
         self.reorder |= other.reorder;

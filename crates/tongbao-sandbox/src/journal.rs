@@ -5,14 +5,15 @@
 //! it is not forced to the disk, so a power cut may lose the last moments of a pretend world.
 
 use crate::notice::Notice;
+use crate::order::Key;
 use crate::rules::Rules;
-use crate::trade::{Key, Trade};
+use crate::trade::Trade;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use tongbao_types::Timestamp;
+use tongbao_types::{Provider, Timestamp};
 
 /// A code that a payer can scan, and what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +26,25 @@ pub(crate) struct Code {
     pub(crate) void: bool,
 }
 
+/// A code on a payer's phone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AuthCode {
+    pub(crate) text: String,
+    #[serde(with = "words::provider")]
+    pub(crate) provider: Provider,
+    #[serde(with = "words::micros")]
+    pub(crate) issued_at: Timestamp,
+    /// The order that it paid or tried to pay.
+    pub(crate) used_by: Option<Key>,
+}
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Record {
-    Trade(Trade),
+    Trade(Box<Trade>),
     Code(Code),
+    AuthCode(AuthCode),
     Notice(Notice),
     Rules(Rules),
     /// How far the sandbox is ahead of the machine, in microseconds.

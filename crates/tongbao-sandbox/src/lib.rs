@@ -9,20 +9,24 @@ mod alipay;
 mod answer;
 mod certificates;
 mod clock;
+mod connection;
 mod control;
 mod corrupt;
 mod credentials;
 mod faults;
 mod header_case;
 mod journal;
+pub mod magic;
 mod notice;
 mod notifier;
 mod numbers;
+mod order;
 mod payer;
 mod pretend;
+mod refund;
 mod rules;
 mod server;
-#[cfg_attr(not(test), expect(dead_code, reason = "the server takes it up with --tls"))]
+mod task;
 mod tls;
 mod trade;
 mod traffic;
@@ -52,6 +56,9 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// The time that orders and notifications go by. Time stamps that sign messages stay real.
     pub clock: SandboxClock,
+    /// Whether the listener speaks TLS, with a certificate of the sandbox's own; then some calls
+    /// want the merchant's client certificate, as they do at WeChat Pay.
+    pub tls: bool,
     /// The merchant's switches. What was set in an earlier run over the same `data_dir` wins.
     pub mch_rules: Rules,
 }
@@ -95,6 +102,11 @@ impl Sandbox {
         &self.pretend.credentials
     }
 
+    /// The root that clients have to trust, PEM, if the listener speaks TLS.
+    pub fn tls_root(&self) -> Option<&str> {
+        self.pretend.tls.as_ref().map(tls::Tls::root_pem)
+    }
+
     /// The clock given at the start.
     pub fn clock(&self) -> &SandboxClock {
         &self.pretend.clock
@@ -113,7 +125,7 @@ impl Sandbox {
         stop: CancellationToken,
     ) -> Result<(), SandboxError> {
         let notifier = tokio::spawn(notifier::run(Arc::clone(&self.pretend), stop.clone()));
-        server::run(self.router(), listener, stop).await;
+        server::run(self.router(), listener, self.pretend.tls.clone(), stop).await;
         if notifier.await.is_err() {
             tracing::error!("the sandbox's notifier ended before its time");
         }

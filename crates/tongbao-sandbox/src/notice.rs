@@ -3,7 +3,8 @@
 //! The timetables are the providers' own, counted in sandbox time (WeChat Pay, 支付结果通知;
 //! Alipay, 异步通知). The message itself is made anew for each try, by the protocol's module.
 
-use crate::trade::{Api, Key};
+use crate::order::{Api, Key};
+use crate::trade::Trade;
 use crate::words;
 use serde::{Deserialize, Serialize};
 use tongbao_alipay::open::notify;
@@ -18,6 +19,8 @@ pub(crate) enum NoticeKind {
     Payment,
     /// Alipay: the trade has this `trade_status` now.
     TradeStatus(String),
+    /// A refund ended, with this word for its state (WeChat) or for the trade's (Alipay).
+    Refund { out_refund_no: String, status: String },
 }
 
 /// One sending and what came of it.
@@ -68,7 +71,20 @@ impl Notice {
         match &self.kind {
             NoticeKind::Payment => "payment",
             NoticeKind::TradeStatus(status) => status,
+            NoticeKind::Refund { status, .. } => match self.key.provider {
+                Provider::Wechat => "refund",
+                Provider::Alipay => status,
+            },
         }
+    }
+
+    /// Through which door it leaves: the one that its order or its refund came by.
+    pub(crate) fn door<'a>(&self, trade: &'a Trade) -> &'a Api {
+        let refund = match &self.kind {
+            NoticeKind::Refund { out_refund_no, .. } => trade.refund(out_refund_no),
+            NoticeKind::Payment | NoticeKind::TradeStatus(_) => None,
+        };
+        refund.map_or(&trade.order.api, |refund| &refund.api)
     }
 
     /// Records a turn of the timetable and sets the next one. A turn that was due long ago (the
@@ -103,7 +119,9 @@ pub(crate) fn is_receipt(api: &Api, status: u16, body: &[u8]) -> bool {
     match api {
         Api::WechatV2 { .. } => v2::is_accepted(&answer),
         Api::WechatV3 => v3::is_accepted(&answer),
-        Api::AlipayOpen { .. } => status == 200 && body == notify::SUCCESS.as_bytes(),
+        Api::AlipayOpen { .. } | Api::AlipayLegacy { .. } => {
+            status == 200 && body == notify::SUCCESS.as_bytes()
+        }
     }
 }
 
@@ -163,8 +181,8 @@ mod tests {
 
     #[test]
     fn only_the_documented_answers_are_receipts() {
-        let v2 = Api::WechatV2 { hmac: false };
-        let alipay = Api::AlipayOpen { charset: "utf-8".to_owned() };
+        let v2 = Api::WechatV2 { hmac: false, rehearsal: false };
+        let alipay = Api::AlipayLegacy { charset: "utf-8".to_owned() };
         let good = "<xml><return_code><![CDATA[SUCCESS]]></return_code></xml>";
         let plain = "<xml><return_code>SUCCESS</return_code><return_msg>OK</return_msg></xml>";
         let fail = "<xml><return_code><![CDATA[FAIL]]></return_code></xml>";

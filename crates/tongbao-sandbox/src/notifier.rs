@@ -5,9 +5,10 @@
 //! the faults of sendings.
 
 use crate::faults::NotifyFault;
-use crate::notice::{Notice, Try, is_receipt};
+use crate::magic::{self, Effect};
+use crate::notice::{Notice, NoticeKind, Try, is_receipt};
 use crate::pretend::Pretend;
-use crate::trade::Trade;
+use crate::trade::{State, Trade};
 use crate::wechat::{Changes, Message};
 use crate::world::{Sent, TryKind};
 use crate::{alipay, corrupt, wechat};
@@ -57,7 +58,8 @@ fn until(next: Option<Timestamp>, now: Timestamp) -> Duration {
 /// One turn of a notification: once, or as often as a fault duplicates it.
 async fn send(pretend: Arc<Pretend>, notice: Notice, trade: Trade) {
     let path = url::Url::parse(&notice.url).map(|url| url.path().to_owned()).unwrap_or_default();
-    let fault = pretend.faults().for_notice(notice.key.provider, &path);
+    let mut fault = pretend.faults().for_notice(notice.key.provider, &path);
+    fault.add(by_amount(&notice, &trade));
     if let Some(millis) = fault.delay_ms {
         tokio::time::sleep(Duration::from_millis(millis)).await;
     }
@@ -75,6 +77,37 @@ async fn send(pretend: Arc<Pretend>, notice: Notice, trade: Trade) {
         pretend.change(|world, _| world.record_try(notice.seq, sent, tried, kind));
     }
     pretend.sent.send_modify(|count| *count += 1);
+}
+
+/// What the amount makes of a notification, see `magic`.
+fn by_amount(notice: &Notice, trade: &Trade) -> NotifyFault {
+    let first = notice.n_turns == 0;
+    let none = NotifyFault::default();
+    if let NoticeKind::Refund { out_refund_no, .. } = &notice.kind {
+        let amount = trade.refund(out_refund_no).map_or(0, |refund| refund.amount);
+        let drop = magic::of_refund(amount) == Some(Effect::RefundNoticeLost);
+        return NotifyFault { drop, ..none };
+    }
+    if trade.state != State::Paid {
+        return none;
+    }
+    match trade.effect() {
+        Some(Effect::NoticeLost) => NotifyFault { drop: true, ..none },
+        Some(Effect::NoticeLostOnce) => NotifyFault { drop: first, ..none },
+        Some(Effect::NoticeThrice) if first => NotifyFault { duplicate: 2, ..none },
+        Some(Effect::NoticeAmount) => NotifyFault { amount: Some(trade.order.amount - 1), ..none },
+        Some(Effect::NoticeForged) => NotifyFault { corrupt_signature: first, ..none },
+        Some(Effect::NoticeApp) => NotifyFault { app_id: Some(other_app(notice)), ..none },
+        _ => none,
+    }
+}
+
+/// An app that is not the merchant's.
+fn other_app(notice: &Notice) -> String {
+    match notice.key.provider {
+        Provider::Wechat => "wx0000000000000000".to_owned(),
+        Provider::Alipay => "2021000000000000".to_owned(),
+    }
 }
 
 fn message(
@@ -112,7 +145,7 @@ async fn attempt(
     };
     let (delivered, status, text) = match answer {
         Ok((status, bytes)) => {
-            let received = is_receipt(&trade.order.api, status, &bytes);
+            let received = is_receipt(notice.door(trade), status, &bytes);
             (received, Some(status), String::from_utf8_lossy(&bytes).into_owned())
         }
         Err(why) => (false, None, why),

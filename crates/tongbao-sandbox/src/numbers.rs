@@ -4,7 +4,7 @@
 
 use jiff::tz::{Offset, TimeZone};
 use rand::Rng;
-use tongbao_types::Timestamp;
+use tongbao_types::{Provider, Timestamp};
 
 /// China time without a zone, by one of jiff's formats.
 pub(crate) fn china(moment: Timestamp, format: &str) -> String {
@@ -19,6 +19,20 @@ fn china_zone() -> TimeZone {
 /// WeChat's `transaction_id`: 28 digits beginning with `42000`, the day in the middle.
 pub(crate) fn transaction_id(now: Timestamp) -> String {
     format!("42000{}{}{}", digits(5), china(now, "%Y%m%d"), digits(10))
+}
+
+/// WeChat's `refund_id`: 29 digits beginning with `50`, the day in the middle.
+pub(crate) fn refund_id(now: Timestamp) -> String {
+    format!("50{}{}{}", digits(8), china(now, "%Y%m%d"), digits(11))
+}
+
+/// The code on a payer's phone: 18 digits that begin with 10 to 15 (WeChat) or 25 to 30 (Alipay).
+pub(crate) fn auth_code(provider: Provider) -> String {
+    let first = match provider {
+        Provider::Wechat => 10,
+        Provider::Alipay => 25,
+    };
+    format!("{}{}", first + rand::rng().random_range(0..6), digits(16))
 }
 
 /// WeChat's `prepay_id`: `wx`, the time of the day, 36 characters in all.
@@ -87,6 +101,13 @@ mod tests {
         assert_eq!(china(now, "%Y-%m-%d %H:%M:%S"), "2026-11-21 14:30:00");
         let id = transaction_id(now);
         assert!(id.len() == 28 && id.starts_with("42000") && id[10..].starts_with("20261121"));
+        let id = refund_id(now);
+        assert!(id.len() == 29 && id.starts_with("50") && id[10..].starts_with("20261121"));
+        for (provider, from, to) in [(Provider::Wechat, "10", "15"), (Provider::Alipay, "25", "30")]
+        {
+            let code = auth_code(provider);
+            assert!(code.len() == 18 && &code[..2] >= from && &code[..2] <= to, "{code}");
+        }
         assert_eq!(prepay_id(now).len(), 36);
         assert_eq!(trade_no(now).len(), 28);
         assert_eq!(code_url().len(), "weixin://wxpay/bizpayurl?pr=".len() + 9);

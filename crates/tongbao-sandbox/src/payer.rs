@@ -1,10 +1,12 @@
 //! The pretend payer: scans a code or takes an order by its number, and pays, waits or gives up.
 
 use crate::alipay::page;
+use crate::credentials::Credentials;
+use crate::order::Key;
 use crate::pretend::Pretend;
-use crate::trade::{Key, PayRefusal, Trade};
+use crate::trade::{PayRefusal, Trade};
 use crate::words;
-use crate::world::CodeRefusal;
+use crate::world::{CodeRefusal, Payers};
 use serde::{Deserialize, Serialize};
 use tongbao_types::{HttpRequest, Method, Provider};
 
@@ -119,11 +121,13 @@ pub(crate) fn play(pretend: &Pretend, request: &PayRequest) -> Result<Played, Pa
     let word = request.outcome.clone().unwrap_or_else(|| "success".to_owned());
     let outcome = outcome(&word)?;
     let key = order(pretend, request)?;
-    let payer = match key.provider {
-        Provider::Wechat => request.openid.clone().unwrap_or_else(|| openid(pretend)),
-        Provider::Alipay => request.buyer_id.clone().unwrap_or_else(|| buyer_id(pretend)),
+    let named = match key.provider {
+        Provider::Wechat => request.openid.clone(),
+        Provider::Alipay => request.buyer_id.clone(),
     };
     let played = pretend.change(|world, now| {
+        let known = world.find(&key, now).cloned()?;
+        let payer = named.unwrap_or_else(|| world.payer_of(&known).to_owned());
         world.payer(&key, now, |trade| match outcome {
             Outcome::Success => trade.pay(&payer, now),
             Outcome::Scanned => trade.arrive(&payer, now).map(|_| ()),
@@ -135,16 +139,14 @@ pub(crate) fn play(pretend: &Pretend, request: &PayRequest) -> Result<Played, Pa
     Ok(report(pretend, &trade, word))
 }
 
-/// The openid of the pretend payer: 28 characters, the same for each start with the same keys.
-pub(crate) fn openid(pretend: &Pretend) -> String {
-    let seed = format!("payer of {}", pretend.credentials.wechat.app_id);
-    format!("o{}", &tongbao_crypt::digest::sha256_hex(seed.as_bytes())[..27])
-}
-
-/// The account number of the pretend buyer.
-pub(crate) fn buyer_id(pretend: &Pretend) -> String {
-    let seller: u64 = pretend.credentials.alipay.seller_id[4..].parse().unwrap_or(1);
-    format!("2088{:012}", (seller + 500_000_000_001) % 1_000_000_000_000)
+/// The pretend payer at both providers, the same for each start with the same keys: an openid of 28
+/// characters and an account number of 16 digits.
+pub(crate) fn payers(credentials: &Credentials) -> Payers {
+    let seed = format!("payer of {}", credentials.wechat.app_id);
+    let openid = format!("o{}", &tongbao_crypt::digest::sha256_hex(seed.as_bytes())[..27]);
+    let seller: u64 = credentials.alipay.seller_id[4..].parse().unwrap_or(1);
+    let buyer_id = format!("2088{:012}", (seller + 500_000_000_001) % 1_000_000_000_000);
+    Payers { openid, buyer_id }
 }
 
 fn outcome(word: &str) -> Result<Outcome, PayProblem> {
@@ -171,9 +173,12 @@ fn order(pretend: &Pretend, request: &PayRequest) -> Result<Key, PayProblem> {
     }
 }
 
+/// A code is what an order is given to be paid with, in any form that a merchant hands on: a QR
+/// code's text, the address of a page, an app's order string, a prepay_id or its `package`, the
+/// trade_no of a created trade.
 fn by_code(pretend: &Pretend, code: &str) -> Result<Key, PayProblem> {
     let code = code.trim();
-    if let Some((_, query)) = code.split_once("/gateway.do?") {
+    if let Some(query) = signed_query(code) {
         let request = HttpRequest {
             method: Method::Get,
             target: format!("/gateway.do?{query}"),
@@ -182,7 +187,24 @@ fn by_code(pretend: &Pretend, code: &str) -> Result<Key, PayProblem> {
         };
         return page::visit(pretend, &request).map_err(PayProblem::PageRefused);
     }
-    Ok(pretend.world().scan(code, pretend.now())?)
+    let code = code.strip_prefix("prepay_id=").unwrap_or(code);
+    // The merchant's client adds where the browser goes afterwards.
+    let code = code.split_once("&redirect_url=").map_or(code, |(page, _)| page);
+    let now = pretend.now();
+    let mut world = pretend.world();
+    if let Some(trade) = world.find_by_trade_no(Provider::Alipay, code, now) {
+        return Ok(trade.order.key.clone());
+    }
+    Ok(world.scan(code, now)?)
+}
+
+/// The parameters of a signed request that a browser or an app carries to Alipay.
+fn signed_query(code: &str) -> Option<&str> {
+    if let Some((_, query)) = code.split_once("/gateway.do?") {
+        return Some(query);
+    }
+    let is_order_string = !code.contains("://") && code.contains("sign=") && code.contains("&");
+    is_order_string.then_some(code)
 }
 
 fn report(pretend: &Pretend, trade: &Trade, outcome: String) -> Played {

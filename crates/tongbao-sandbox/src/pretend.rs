@@ -2,9 +2,14 @@
 
 use crate::credentials::{self, Credentials, Keys};
 use crate::faults::FaultBook;
+use crate::payer;
+use crate::tls::Tls;
 use crate::traffic::Traffic;
+use crate::wechat::BillFiles;
+use crate::wechat::oauth::LoginCodes;
 use crate::world::World;
 use crate::{Options, SandboxClock, SandboxError};
+use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -19,6 +24,8 @@ pub(crate) struct Pretend {
     pub(crate) credentials: Credentials,
     pub(crate) keys: Keys,
     pub(crate) clock: SandboxClock,
+    /// What the listener speaks TLS with, if it does.
+    pub(crate) tls: Option<Tls>,
     /// Wakes the notifier after a change of the world.
     pub(crate) wake: Notify,
     /// Counts sent notifications, for those that wait to be overtaken.
@@ -26,6 +33,10 @@ pub(crate) struct Pretend {
     pub(crate) client: reqwest::Client,
     world: Mutex<World>,
     faults: Mutex<FaultBook>,
+    /// What an amount does once only has been done for these, see `magic`.
+    done: Mutex<HashSet<String>>,
+    bill_files: Mutex<BillFiles>,
+    login_codes: Mutex<LoginCodes>,
     traffic: Mutex<Traffic>,
 }
 
@@ -34,7 +45,11 @@ impl Pretend {
         let folder = options.credentials_dir.as_ref().or(options.data_dir.as_ref());
         let year = options.clock.real_now().jiff().to_zoned(jiff::tz::TimeZone::UTC).year();
         let (credentials, keys) = credentials::open(folder.map(AsRef::as_ref), year)?;
-        let world = match &options.data_dir {
+        let tls = options
+            .tls
+            .then(|| Tls::open(folder.map(AsRef::as_ref), year, &keys.merchant_authority));
+        let tls = tls.transpose()?;
+        let mut world = match &options.data_dir {
             None => World::new(options.mch_rules),
             Some(folder) => {
                 let made = std::fs::create_dir_all(folder);
@@ -50,15 +65,20 @@ impl Pretend {
             .http1_only()
             .http1_title_case_headers()
             .build()?;
+        world.set_payers(payer::payers(&credentials));
         Ok(Pretend {
             credentials,
             keys,
             clock: options.clock,
+            tls,
             wake: Notify::new(),
             sent: watch::Sender::new(0),
             client,
             world: Mutex::new(world),
             faults: Mutex::default(),
+            done: Mutex::default(),
+            bill_files: Mutex::default(),
+            login_codes: Mutex::default(),
             traffic: Mutex::default(),
         })
     }
@@ -88,6 +108,19 @@ impl Pretend {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, FaultBook> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is the first time that this is asked; it is no more afterwards.
+    pub(crate) fn is_first(&self, what: String) -> bool {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
+    }
+
+    pub(crate) fn bill_files(&self) -> MutexGuard<'_, BillFiles> {
+        self.bill_files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn login_codes(&self) -> MutexGuard<'_, LoginCodes> {
+        self.login_codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn traffic(&self) -> MutexGuard<'_, Traffic> {

@@ -17,14 +17,24 @@ pub struct Rules {
     pub wechat_close_wait: bool,
     /// What v3's close says of an order that does not exist; sources have both.
     pub wechat_v3_close_unknown: CloseUnknown,
+    /// How long a refund is under way at WeChat Pay, in seconds of sandbox time.
+    pub wechat_refund_seconds: u32,
+    /// Above this amount, in fen, a payer whose code was scanned must type a password.
+    pub password_above: i64,
     /// A second precreate under one number is refused (订单码) instead of giving a new code.
     pub alipay_precreate_once: bool,
+    /// In certificate mode Alipay signs with its next certificate, which merchants must download.
+    pub alipay_next_certificate: bool,
     /// Notify when a trade starts to wait for its buyer (WAIT_BUYER_PAY).
     pub alipay_notify_wait: bool,
     /// Notify a payment (TRADE_SUCCESS).
     pub alipay_notify_success: bool,
     /// Notify a close, a timeout or a full refund (TRADE_CLOSED).
     pub alipay_notify_closed: bool,
+    /// Notify a partial refund (TRADE_SUCCESS once more).
+    pub alipay_notify_refund: bool,
+    /// Notify the end of the time for refunds (TRADE_FINISHED).
+    pub alipay_notify_finished: bool,
 }
 
 /// The merchant's stage of the move from platform certificates to the WeChat Pay public key.
@@ -68,10 +78,15 @@ impl Default for Rules {
             wechat_notice_key: NoticeKey::Follow,
             wechat_close_wait: false,
             wechat_v3_close_unknown: CloseUnknown::NotExist,
+            wechat_refund_seconds: 2,
+            password_above: 100_000,
             alipay_precreate_once: false,
+            alipay_next_certificate: false,
             alipay_notify_wait: false,
             alipay_notify_success: true,
             alipay_notify_closed: true,
+            alipay_notify_refund: true,
+            alipay_notify_finished: false,
         }
     }
 }

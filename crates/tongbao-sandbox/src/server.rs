@@ -1,7 +1,9 @@
 //! The listener: HTTP/1.1 alone, header names in title case as WeChat's own servers send them (its
 //! Java SDK looks them up in that case), a time-out for slow headers, absolute-form targets taken.
 
+use crate::connection::Connection;
 use crate::header_case::HeaderCase;
+use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use http::{Request, Response};
@@ -9,9 +11,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 use std::io;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -26,7 +29,12 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Serves until `stop`, then lets requests under way end.
-pub(crate) async fn run(router: Router, listener: TcpListener, stop: CancellationToken) {
+pub(crate) async fn run(
+    router: Router,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    stop: CancellationToken,
+) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -35,8 +43,8 @@ pub(crate) async fn run(router: Router, listener: TcpListener, stop: Cancellatio
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = connection(stream, router.clone());
-                tokio::spawn(graceful.watch(connection));
+                let (router, tls, watcher) = (router.clone(), tls.clone(), graceful.watcher());
+                tokio::spawn(async move { talk(stream, router, tls, watcher).await });
             }
             Err(error) => {
                 // Out of file descriptors, most likely; give others time to close theirs.
@@ -49,14 +57,32 @@ pub(crate) async fn run(router: Router, listener: TcpListener, stop: Cancellatio
     let _ = tokio::time::timeout(STOP_TIMEOUT, graceful.shutdown()).await;
 }
 
-fn connection(
-    stream: TcpStream,
+/// Serves one connection until its end.
+async fn talk(stream: TcpStream, router: Router, tls: Option<Tls>, watcher: Watcher) {
+    let Some(tls) = tls else {
+        let plain = Connection::default();
+        let _ = watcher.watch(connection(stream, plain, router)).await;
+        return;
+    };
+    match tls.accept(stream).await {
+        Ok((stream, certificate)) => {
+            let over_tls = Connection { tls: true, certificate };
+            let _ = watcher.watch(connection(stream, over_tls, router)).await;
+        }
+        Err(error) => tracing::warn!(%error, "a connection did not come to speak TLS"),
+    }
+}
+
+fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    known: Connection,
     router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
+) -> impl GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let (router, known) = (router.clone(), known.clone());
         async move {
-            let request = request.map(Body::new);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(known);
             let Ok(response) = router.oneshot(request).await;
             uncut(response)
         }

@@ -3,93 +3,13 @@
 //! The documented states are WeChat Pay's 交易状态 and Alipay's trade_status; this file is the one
 //! place where they change. Whoever owns a [`Trade`] keeps it and tells others (see `world`).
 
+use crate::magic::{self, Effect};
 use crate::numbers;
+use crate::order::{Order, PayWithin, Product};
+use crate::refund::{REFUND_WINDOW, Refund};
 use crate::words;
 use serde::{Deserialize, Serialize};
 use tongbao_types::{Provider, Span, Timestamp};
-
-/// What names a trade: the provider and the merchant's number there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub(crate) struct Key {
-    #[serde(with = "words::provider")]
-    pub(crate) provider: Provider,
-    pub(crate) out_trade_no: String,
-}
-
-impl Key {
-    pub(crate) fn new(provider: Provider, out_trade_no: impl Into<String>) -> Key {
-        Key { provider, out_trade_no: out_trade_no.into() }
-    }
-}
-
-/// Through which door an order came; its notifications leave through the same one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Api {
-    /// XML; `hmac` if the order was signed with HMAC-SHA256.
-    WechatV2 { hmac: bool },
-    /// JSON with RSA signatures.
-    WechatV3,
-    /// OpenAPI 2.0; notifications are in the charset of the order.
-    AlipayOpen { charset: String },
-}
-
-/// How the payer comes to the order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Product {
-    WechatNative,
-    WechatJsapi,
-    WechatApp,
-    WechatH5,
-    AlipayPage,
-    AlipayQr,
-}
-
-impl Product {
-    /// WeChat's `trade_type`.
-    pub(crate) fn trade_type(self) -> &'static str {
-        match self {
-            Product::WechatJsapi => "JSAPI",
-            Product::WechatApp => "APP",
-            Product::WechatH5 => "MWEB",
-            _ => "NATIVE",
-        }
-    }
-}
-
-/// Alipay's relative time limits (`timeout_express`), counted from the buyer's arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PayWithin {
-    /// So many minutes.
-    Minutes(i64),
-    /// `1c`: until the coming midnight in China.
-    Midnight,
-}
-
-/// What the merchant asked for. Never changes after the first placing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Order {
-    pub(crate) key: Key,
-    pub(crate) api: Api,
-    pub(crate) product: Product,
-    pub(crate) app_id: String,
-    /// In fen.
-    pub(crate) amount: i64,
-    pub(crate) subject: String,
-    pub(crate) body: Option<String>,
-    /// WeChat's `attach`, Alipay's `passback_params`.
-    pub(crate) attach: Option<String>,
-    /// Whatever must be alike when the order is placed again.
-    pub(crate) content: String,
-    pub(crate) notify_url: Option<String>,
-    pub(crate) return_url: Option<String>,
-    /// The last moment to pay.
-    #[serde(with = "words::micros_option", default)]
-    pub(crate) pay_until: Option<Timestamp>,
-    pub(crate) pay_within: Option<PayWithin>,
-}
 
 /// Where a trade stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +25,40 @@ pub(crate) enum State {
     Paid,
     /// Over: closed unpaid, or (Alipay) paid and given back in full.
     Closed,
+    /// WeChat, scanned channels: the payer could not pay.
+    Failed,
+    /// WeChat, scanned channels: reversed (撤销), the money back if there was any.
+    Reversed,
+    /// Alipay: paid long ago, no refunds any more.
+    Finished,
+}
+
+/// What a payer does later, by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Plan {
+    #[serde(with = "words::micros")]
+    pub(crate) at: Timestamp,
+    pub(crate) act: PlannedAct,
+    pub(crate) payer: String,
+}
+
+/// What it will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PlannedAct {
+    Pay,
+    /// A payment under way when the order was closed, which arrives all the same.
+    PayLate,
+    GiveUp,
+}
+
+/// What time changed about a trade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The state; this was the one before.
+    State(State),
+    /// The refund of this number came to its end.
+    Refund(String),
 }
 
 /// An order and what became of it.
@@ -116,8 +70,11 @@ pub(crate) struct Trade {
     pub(crate) trade_no: Option<String>,
     /// The openid or the buyer's 2088… number.
     pub(crate) payer: Option<String>,
-    /// In fen, the sum of what went back.
-    pub(crate) refunded: i64,
+    /// Oldest first.
+    #[serde(default)]
+    pub(crate) refunds: Vec<Refund>,
+    #[serde(default)]
+    pub(crate) plan: Option<Plan>,
     #[serde(with = "words::micros")]
     pub(crate) placed_at: Timestamp,
     #[serde(with = "words::micros_option", default)]
@@ -144,12 +101,39 @@ pub(crate) enum Closing {
     Paid,
     /// Alipay's: nothing to close yet.
     NotExist,
+    /// WeChat's: what was scanned can only be reversed.
+    OnlyReverse,
+}
+
+/// How an attempt to reverse went (WeChat, scanned channels).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reversing {
+    /// Unpaid, and closed.
+    Closed,
+    /// Paid, and the money is back.
+    Returned,
+    /// It had been reversed before.
+    AlreadyReversed,
+    /// The payer is at the password right now.
+    Paying,
+    /// Too long ago.
+    Expired,
+    /// The payer scanned the merchant, not the other way round.
+    NotScanned,
 }
 
 /// WeChat closes an order without `time_expire` by itself after seven days.
 const WECHAT_LIFE: Span = Span::from_seconds(7 * 86_400);
 /// WeChat raises an earlier `time_expire` to this after ordering, in silence.
 const WECHAT_SHORTEST: Span = Span::from_seconds(60);
+/// WeChat reverses no payment that is older.
+const REVERSE_WINDOW: Span = Span::from_seconds(7 * 86_400);
+/// While a payer types the password, WeChat reverses nothing so soon after the payment call.
+const REVERSE_WAIT: Span = Span::from_seconds(15);
+/// How long after the close a payment under way arrives.
+const LATE: Span = Span::from_seconds(5);
+/// A state of no document.
+const UNDOCUMENTED: &str = "CHECKING";
 
 impl Trade {
     /// A trade as the order call leaves it.
@@ -164,7 +148,8 @@ impl Trade {
             state,
             trade_no: None,
             payer: None,
-            refunded: 0,
+            refunds: Vec::new(),
+            plan: None,
             placed_at: now,
             created_at: wechat.then_some(now),
             paid_at: None,
@@ -175,11 +160,14 @@ impl Trade {
     /// WeChat's `trade_state`.
     pub(crate) fn wechat_state(&self) -> &'static str {
         match self.state {
+            _ if self.is_undocumented() => UNDOCUMENTED,
             State::Fresh | State::Open => "NOTPAY",
             State::Paying => "USERPAYING",
-            State::Paid if self.refunded > 0 => "REFUND",
-            State::Paid => "SUCCESS",
+            State::Paid | State::Finished if !self.refunds.is_empty() => "REFUND",
+            State::Paid | State::Finished => "SUCCESS",
             State::Closed => "CLOSED",
+            State::Failed => "PAYERROR",
+            State::Reversed => "REVOKED",
         }
     }
 
@@ -187,10 +175,21 @@ impl Trade {
     pub(crate) fn alipay_status(&self) -> Option<&'static str> {
         match self.state {
             State::Fresh => None,
-            State::Open | State::Paying => Some("WAIT_BUYER_PAY"),
+            _ if self.is_undocumented() => Some(UNDOCUMENTED),
+            State::Open | State::Paying | State::Failed => Some("WAIT_BUYER_PAY"),
             State::Paid => Some("TRADE_SUCCESS"),
-            State::Closed => Some("TRADE_CLOSED"),
+            State::Closed | State::Reversed => Some("TRADE_CLOSED"),
+            State::Finished => Some("TRADE_FINISHED"),
         }
+    }
+
+    fn is_undocumented(&self) -> bool {
+        self.is_waiting() && self.effect() == Some(Effect::QueryUnknownState)
+    }
+
+    /// What the order's amount makes happen.
+    pub(crate) fn effect(&self) -> Option<Effect> {
+        magic::of_order(self.order.amount)
     }
 
     /// The state in the provider's own word, for people and control paths.
@@ -218,38 +217,67 @@ impl Trade {
         }
     }
 
-    /// Closes the trade if its time is over; says whether that happened now.
-    pub(crate) fn settle(&mut self, now: Timestamp) -> bool {
-        let Some(deadline) = self.closes_at().filter(|deadline| *deadline <= now) else {
-            return false;
-        };
-        self.state = State::Closed;
-        self.closed_at = Some(deadline);
-        true
+    /// When Alipay's time for refunds is over.
+    fn finishes_at(&self) -> Option<Timestamp> {
+        let alipay = self.order.key.provider == Provider::Alipay && self.state == State::Paid;
+        self.paid_at.filter(|_| alipay).map(|paid_at| paid_at + REFUND_WINDOW)
+    }
+
+    /// When time changes something next.
+    pub(crate) fn next_at(&self) -> Option<Timestamp> {
+        let plan = self.plan.as_ref().map(|plan| plan.at);
+        let refund = self.next_refund().map(|(at, _)| at);
+        [plan, refund, self.closes_at(), self.finishes_at()].into_iter().flatten().min()
+    }
+
+    /// Lets the one thing happen that is due first; none if nothing is.
+    pub(crate) fn step(&mut self, now: Timestamp) -> Option<Change> {
+        let at = self.next_at().filter(|at| *at <= now)?;
+        let before = self.state;
+        if self.plan.as_ref().is_some_and(|plan| plan.at == at) {
+            self.follow_plan();
+        } else if let Some((_, idx)) = self.next_refund().filter(|(ends, _)| *ends == at) {
+            return self.end_refund(idx).map(Change::Refund);
+        } else if self.closes_at() == Some(at) {
+            self.state = State::Closed;
+            self.closed_at = Some(at);
+        } else {
+            self.state = State::Finished;
+        }
+        Some(Change::State(before))
+    }
+
+    /// Lets everything happen that is due.
+    fn settle(&mut self, now: Timestamp) {
+        while self.step(now).is_some() {}
+    }
+
+    /// The planned payer acts; an order that is over by then stays as it is.
+    fn follow_plan(&mut self) {
+        let Some(Plan { at, act, payer }) = self.plan.take() else { return };
+        match act {
+            PlannedAct::PayLate if self.state == State::Closed && self.paid_at.is_none() => {
+                self.charge(&payer, at);
+            }
+            PlannedAct::Pay | PlannedAct::PayLate if self.is_waiting() => {
+                self.begin(&payer, at);
+                self.charge(&payer, at);
+            }
+            PlannedAct::GiveUp if self.is_waiting() => self.give_up_at(at, &payer),
+            _ => {}
+        }
     }
 
     /// The buyer reached the order: at Alipay the trade begins to exist.
     pub(crate) fn arrive(&mut self, payer: &str, now: Timestamp) -> Result<bool, PayRefusal> {
         self.check_payable(now)?;
-        if self.state != State::Fresh {
-            return Ok(false);
-        }
-        self.state = State::Open;
-        self.created_at = Some(now);
-        self.trade_no = Some(numbers::trade_no(now));
-        self.payer = Some(payer.to_owned());
-        Ok(true)
+        Ok(self.begin(payer, now))
     }
 
     /// The payer confirmed and the money moved.
     pub(crate) fn pay(&mut self, payer: &str, now: Timestamp) -> Result<(), PayRefusal> {
         self.arrive(payer, now)?;
-        self.state = State::Paid;
-        self.paid_at = Some(now);
-        self.payer = Some(payer.to_owned());
-        if self.trade_no.is_none() {
-            self.trade_no = Some(numbers::transaction_id(now));
-        }
+        self.charge(payer, now);
         Ok(())
     }
 
@@ -260,44 +288,90 @@ impl Trade {
         Ok(())
     }
 
-    /// The payer's attempt came to nothing: the order waits as before.
+    /// The payer's attempt came to nothing: the order waits as before, unless it was scanned.
     pub(crate) fn give_up(&mut self, payer: &str, now: Timestamp) -> Result<(), PayRefusal> {
-        self.arrive(payer, now)?;
-        self.state = State::Open;
+        self.check_payable(now)?;
+        self.give_up_at(now, payer);
         Ok(())
+    }
+
+    fn begin(&mut self, payer: &str, now: Timestamp) -> bool {
+        if self.state != State::Fresh {
+            return false;
+        }
+        self.state = State::Open;
+        self.created_at = Some(now);
+        self.trade_no = Some(numbers::trade_no(now));
+        self.payer = Some(payer.to_owned());
+        true
+    }
+
+    fn charge(&mut self, payer: &str, now: Timestamp) {
+        self.state = State::Paid;
+        self.plan = None;
+        self.closed_at = None;
+        self.paid_at = Some(now);
+        self.payer = Some(payer.to_owned());
+        if self.trade_no.is_none() {
+            self.trade_no = Some(numbers::transaction_id(now));
+        }
+    }
+
+    fn give_up_at(&mut self, now: Timestamp, payer: &str) {
+        self.begin(payer, now);
+        let failed = self.order.product == Product::WechatMicropay;
+        self.state = if failed { State::Failed } else { State::Open };
+        self.plan = None;
     }
 
     /// The merchant closes it.
     pub(crate) fn close(&mut self, now: Timestamp) -> Closing {
         self.settle(now);
         match self.state {
+            _ if self.order.product == Product::WechatMicropay => Closing::OnlyReverse,
             State::Fresh => Closing::NotExist,
-            State::Paid => Closing::Paid,
-            State::Closed if self.refunded > 0 => Closing::Paid,
-            State::Closed => Closing::AlreadyClosed,
+            _ if self.paid_at.is_some() => Closing::Paid,
             State::Open | State::Paying => {
                 self.state = State::Closed;
                 self.closed_at = Some(now);
+                self.plan = None;
                 Closing::Done
             }
+            _ => Closing::AlreadyClosed,
         }
     }
 
-    /// Alipay's cancel of a paid trade: all money goes back and the trade is over.
-    pub(crate) fn give_back(&mut self, now: Timestamp) {
-        self.refunded = self.order.amount;
-        self.state = State::Closed;
-        self.closed_at = Some(now);
+    /// Somebody who had confirmed before the close: the money arrives after it.
+    pub(crate) fn plan_late_payment(&mut self, payer: &str, now: Timestamp) {
+        let (act, payer) = (PlannedAct::PayLate, payer.to_owned());
+        self.plan = Some(Plan { at: now + LATE, act, payer });
+    }
+
+    /// The merchant takes a scanned payment back (撤销订单).
+    pub(crate) fn reverse(&mut self, now: Timestamp) -> Reversing {
+        self.settle(now);
+        let too_soon = now.since(self.placed_at) < REVERSE_WAIT;
+        let too_late = now.since(self.placed_at) > REVERSE_WINDOW;
+        let before = self.state;
+        match before {
+            _ if !self.order.product.is_scanned() => return Reversing::NotScanned,
+            State::Reversed => return Reversing::AlreadyReversed,
+            State::Paying if too_soon => return Reversing::Paying,
+            _ if too_late => return Reversing::Expired,
+            _ => {}
+        }
+        self.plan = None;
+        self.give_back(now);
+        if before == State::Paid { Reversing::Returned } else { Reversing::Closed }
     }
 
     fn check_payable(&mut self, now: Timestamp) -> Result<(), PayRefusal> {
-        if self.settle(now) {
-            return Err(PayRefusal::Expired);
-        }
+        let waited = self.is_waiting();
+        self.settle(now);
         match self.state {
-            State::Paid => Err(PayRefusal::AlreadyPaid),
-            State::Closed if self.refunded > 0 => Err(PayRefusal::AlreadyPaid),
-            State::Closed => Err(PayRefusal::Closed),
+            _ if self.paid_at.is_some() => Err(PayRefusal::AlreadyPaid),
+            State::Closed if waited => Err(PayRefusal::Expired),
+            _ if !self.is_waiting() => Err(PayRefusal::Closed),
             _ if self.order.pay_until.is_some_and(|until| now > until) => Err(PayRefusal::Expired),
             _ => Ok(()),
         }
@@ -310,7 +384,7 @@ impl Trade {
         }
         let created = self.created_at?;
         let default = match self.order.product {
-            Product::AlipayQr => PayWithin::Minutes(3 * 60),
+            Product::AlipayQr | Product::AlipayBarcode => PayWithin::Minutes(3 * 60),
             _ => PayWithin::Minutes(15 * 24 * 60),
         };
         match self.order.pay_within.unwrap_or(default) {
@@ -331,14 +405,16 @@ fn coming_midnight(moment: Timestamp) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::order::{Api, Key, Party};
 
-    fn order(provider: Provider) -> Order {
+    pub(crate) fn order(provider: Provider) -> Order {
         let (api, product) = match provider {
             Provider::Wechat => (Api::WechatV3, Product::WechatNative),
             Provider::Alipay => {
-                (Api::AlipayOpen { charset: "utf-8".to_owned() }, Product::AlipayPage)
+                let (charset, by_certificate) = ("utf-8".to_owned(), false);
+                (Api::AlipayOpen { charset, by_certificate }, Product::AlipayPage)
             }
         };
         Order {
@@ -346,6 +422,8 @@ mod tests {
             api,
             product,
             app_id: "a".to_owned(),
+            party: Party::default(),
+            payer: None,
             amount: 100,
             subject: "s".to_owned(),
             body: None,
@@ -358,7 +436,7 @@ mod tests {
         }
     }
 
-    fn at(seconds: i64) -> Timestamp {
+    pub(crate) fn at(seconds: i64) -> Timestamp {
         Timestamp::from_seconds(1_795_242_600 + seconds)
     }
 
@@ -380,7 +458,7 @@ mod tests {
         let mut trade = Trade::placed(wanted, at(0));
         assert_eq!(trade.order.pay_until, Some(at(60)), "raised to one minute after ordering");
         assert_eq!(trade.pay("o1", at(61)), Err(PayRefusal::Expired));
-        assert!(!trade.settle(at(30 * 86_400)));
+        assert_eq!(trade.step(at(30 * 86_400)), None);
         assert_eq!(trade.wechat_state(), "NOTPAY");
         assert_eq!(trade.close(at(62)), Closing::Done);
         assert_eq!(trade.close(at(63)), Closing::AlreadyClosed);
@@ -390,8 +468,8 @@ mod tests {
     #[test]
     fn wechat_closes_an_order_without_time_expire_after_seven_days() {
         let mut trade = Trade::placed(order(Provider::Wechat), at(0));
-        assert!(!trade.settle(at(7 * 86_400 - 1)));
-        assert!(trade.settle(at(7 * 86_400)));
+        assert_eq!(trade.step(at(7 * 86_400 - 1)), None);
+        assert_eq!(trade.step(at(7 * 86_400)), Some(Change::State(State::Open)));
         assert_eq!(trade.wechat_state(), "CLOSED");
     }
 
@@ -417,7 +495,7 @@ mod tests {
         wanted.pay_within = Some(PayWithin::Minutes(1));
         let mut trade = Trade::placed(wanted, at(0));
         assert_eq!(trade.arrive("2088", at(600)), Ok(true));
-        assert!(!trade.settle(at(659)));
+        assert_eq!(trade.step(at(659)), None);
         assert_eq!(trade.pay("2088", at(660)), Err(PayRefusal::Expired));
         assert_eq!(trade.alipay_status(), Some("TRADE_CLOSED"));
     }
@@ -437,5 +515,78 @@ mod tests {
         assert_eq!(trade.give_up("o1", at(2)), Ok(()));
         assert_eq!(trade.wechat_state(), "NOTPAY");
         assert_eq!(trade.pay("o1", at(3)), Ok(()));
+    }
+
+    fn scanned() -> Trade {
+        let mut wanted = order(Provider::Wechat);
+        wanted.product = Product::WechatMicropay;
+        Trade::placed(wanted, at(0))
+    }
+
+    #[test]
+    fn what_was_scanned_is_reversed_and_not_closed() {
+        let mut paid = scanned();
+        paid.pay("o1", at(0)).unwrap();
+        assert_eq!(paid.close(at(1)), Closing::OnlyReverse);
+        assert_eq!(paid.reverse(at(1)), Reversing::Returned);
+        assert_eq!(paid.wechat_state(), "REVOKED");
+        assert_eq!(paid.reverse(at(2)), Reversing::AlreadyReversed);
+
+        let mut typing = scanned();
+        typing.start_paying("o1", at(0)).unwrap();
+        assert_eq!(typing.reverse(at(14)), Reversing::Paying);
+        assert_eq!(typing.reverse(at(15)), Reversing::Closed);
+        assert_eq!(typing.pay("o1", at(16)), Err(PayRefusal::Closed));
+
+        let mut old = scanned();
+        old.pay("o1", at(0)).unwrap();
+        assert_eq!(old.reverse(at(7 * 86_400 + 1)), Reversing::Expired);
+        let mut native = Trade::placed(order(Provider::Wechat), at(0));
+        assert_eq!(native.reverse(at(1)), Reversing::NotScanned);
+    }
+
+    #[test]
+    fn a_scanned_payer_who_gives_up_has_failed() {
+        let mut trade = scanned();
+        trade.start_paying("o1", at(0)).unwrap();
+        trade.give_up("o1", at(5)).unwrap();
+        assert_eq!(trade.wechat_state(), "PAYERROR");
+        assert_eq!(trade.pay("o1", at(6)), Err(PayRefusal::Closed));
+        assert_eq!(trade.reverse(at(7)), Reversing::Closed);
+    }
+
+    #[test]
+    fn a_planned_payment_happens_in_its_time_and_only_while_the_order_waits() {
+        let plan = |act| Some(Plan { at: at(10), act, payer: "o1".to_owned() });
+        let mut trade = Trade::placed(order(Provider::Alipay), at(0));
+        trade.plan = plan(PlannedAct::Pay);
+        assert_eq!((trade.next_at(), trade.step(at(9))), (Some(at(10)), None));
+        assert_eq!(trade.step(at(60)), Some(Change::State(State::Fresh)));
+        assert_eq!((trade.state, trade.paid_at), (State::Paid, Some(at(10))));
+        assert!(trade.trade_no.is_some());
+
+        let mut closed = Trade::placed(order(Provider::Wechat), at(0));
+        closed.plan = plan(PlannedAct::Pay);
+        assert_eq!(closed.close(at(5)), Closing::Done);
+        assert_eq!(closed.step(at(60)), None);
+    }
+
+    #[test]
+    fn a_payment_that_was_under_way_at_the_close_arrives_late() {
+        let mut trade = Trade::placed(order(Provider::Wechat), at(0));
+        assert_eq!(trade.close(at(5)), Closing::Done);
+        trade.plan_late_payment("o1", at(5));
+        assert_eq!(trade.wechat_state(), "CLOSED");
+        assert_eq!(trade.step(at(10)), Some(Change::State(State::Closed)));
+        assert_eq!((trade.wechat_state(), trade.closed_at), ("SUCCESS", None));
+    }
+
+    #[test]
+    fn alipay_finishes_a_trade_after_the_time_for_refunds() {
+        let mut trade = Trade::placed(order(Provider::Alipay), at(0));
+        trade.pay("2088", at(0)).unwrap();
+        assert_eq!(trade.step(at(365 * 86_400 - 1)), None);
+        assert_eq!(trade.step(at(365 * 86_400)), Some(Change::State(State::Paid)));
+        assert_eq!(trade.alipay_status(), Some("TRADE_FINISHED"));
     }
 }

@@ -4,9 +4,10 @@
 
 mod words;
 
+use crate::order::Key;
 use crate::payer::{self, PayProblem, PayRequest};
 use crate::pretend::Pretend;
-use crate::trade::{Key, State as TradeState, Trade};
+use crate::trade::{State as TradeState, Trade};
 use crate::traffic::Exchange;
 use askama::Template;
 use axum::extract::{Form, Path, Query, State};
@@ -32,14 +33,14 @@ pub(crate) fn router() -> Router<Arc<Pretend>> {
     Router::new()
         .route("/", get(wallet))
         .route("/_sandbox/wallet", post(wallet_act))
-        .route("/_sandbox/cashier", get(cashier).post(cashier_act))
+        .route("/_sandbox/cashier", get(alipay_cashier).post(cashier_act))
         .route("/_sandbox/assets/{file}", get(asset))
 }
 
 /// Alipay's page for an order, as the browser of a buyer gets it.
 pub(crate) fn cashier_html(pretend: &Pretend, key: &Key, accept_language: &str) -> String {
     let asked = Asked { out_trade_no: key.out_trade_no.clone(), ..Asked::default() };
-    cashier_page(pretend, &asked, words::choose("", accept_language))
+    Cashier::alipay(&asked).render(pretend, words::choose("", accept_language))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,6 +93,8 @@ struct WalletPage<'a> {
     order: Option<OrderView>,
     said: &'a str,
     said_well: bool,
+    /// What each wallet shows for a merchant to scan.
+    auth_codes: [(&'static str, String); 2],
     open: Vec<OrderView>,
     done: Vec<OrderView>,
     traffic: Vec<ExchangeView>,
@@ -101,6 +104,12 @@ struct WalletPage<'a> {
 #[template(path = "cashier.html")]
 struct CashierPage<'a> {
     words: &'a Words,
+    /// Whose page it is.
+    title: &'a str,
+    action: &'a str,
+    fields: &'a [(&'static str, String)],
+    /// What can be done besides paying, and what the button says.
+    other: (&'static str, &'static str),
     order: Option<OrderView>,
     said: &'a str,
     said_well: bool,
@@ -128,7 +137,10 @@ async fn wallet(
     let traffic =
         pretend.traffic().entries().rev().take(SHOWN).map(|one| exchange(one, words)).collect();
     let (said, said_well) = words.said(&asked.said);
-    page_of(&WalletPage { words, code: &asked.code, order, said, said_well, open, done, traffic })
+    let auth_codes = [Provider::Wechat, Provider::Alipay]
+        .map(|provider| (words.wallet_of(provider), pretend.world().auth_code(provider, now).text));
+    let code = asked.code.as_str();
+    page_of(&WalletPage { words, code, order, said, said_well, auth_codes, open, done, traffic })
 }
 
 async fn wallet_act(State(pretend): State<Arc<Pretend>>, Form(act): Form<Act>) -> Response {
@@ -139,13 +151,66 @@ async fn wallet_act(State(pretend): State<Arc<Pretend>>, Form(act): Form<Act>) -
     back("/", &[("lang", &act.lang), ("said", &said)])
 }
 
-async fn cashier(
+/// What a page with one order to pay is made of.
+pub(crate) struct Cashier {
+    /// The order; none if there is none.
+    pub(crate) key: Option<Key>,
+    pub(crate) lang: String,
+    /// What the last act came to.
+    pub(crate) said: String,
+    /// Where the form goes, and what goes with it.
+    pub(crate) action: &'static str,
+    pub(crate) fields: Vec<(&'static str, String)>,
+    /// The outcome that can be had besides paying.
+    pub(crate) other: &'static str,
+}
+
+/// A page with one order to pay, for the browser that sent these headers.
+pub(crate) fn cashier(pretend: &Pretend, headers: &HeaderMap, cashier: &Cashier) -> Response {
+    let words = words::choose(&cashier.lang, accept_language(headers));
+    Html(cashier.render(pretend, words)).into_response()
+}
+
+impl Cashier {
+    /// Alipay's.
+    fn alipay(asked: &Asked) -> Cashier {
+        Cashier {
+            key: Some(Key::new(Provider::Alipay, asked.out_trade_no.as_str())),
+            lang: asked.lang.clone(),
+            said: asked.said.clone(),
+            action: "/_sandbox/cashier",
+            fields: vec![("out_trade_no", asked.out_trade_no.clone())],
+            other: "scanned",
+        }
+    }
+
+    fn render(&self, pretend: &Pretend, words: &Words) -> String {
+        let now = pretend.now();
+        let mut world = pretend.world();
+        let trade = self.key.as_ref().and_then(|key| world.find(key, now));
+        let order = trade.map(|trade| view(trade, words));
+        let (said, said_well) = words.said(&self.said);
+        let label = if self.other == "scanned" { words.log_in } else { words.give_up };
+        render(&CashierPage {
+            words,
+            title: words.cashier,
+            action: self.action,
+            fields: &self.fields,
+            other: (self.other, label),
+            order,
+            said,
+            said_well,
+        })
+    }
+}
+
+async fn alipay_cashier(
     State(pretend): State<Arc<Pretend>>,
     Query(asked): Query<Asked>,
     headers: HeaderMap,
 ) -> Response {
     let words = words::choose(&asked.lang, accept_language(&headers));
-    Html(cashier_page(&pretend, &asked, words)).into_response()
+    Html(Cashier::alipay(&asked).render(&pretend, words)).into_response()
 }
 
 /// A buyer who paid goes on to the merchant's page, as with Alipay.
@@ -160,14 +225,6 @@ async fn cashier_act(State(pretend): State<Arc<Pretend>>, Form(act): Form<Act>) 
     };
     let number = act.out_trade_no.as_str();
     back("/_sandbox/cashier", &[("lang", &act.lang), ("out_trade_no", number), ("said", &said)])
-}
-
-fn cashier_page(pretend: &Pretend, asked: &Asked, words: &Words) -> String {
-    let key = Key::new(Provider::Alipay, asked.out_trade_no.as_str());
-    let now = pretend.now();
-    let order = pretend.world().find(&key, now).map(|trade| view(trade, words));
-    let (said, said_well) = words.said(&asked.said);
-    render(&CashierPage { words, order, said, said_well })
 }
 
 async fn asset(Path(file): Path<String>) -> Response {
@@ -226,9 +283,10 @@ fn view(trade: &Trade, words: &Words) -> OrderView {
         state: match trade.state {
             TradeState::Fresh | TradeState::Open => words.waits,
             TradeState::Paying => words.paying,
-            TradeState::Paid => words.paid,
-            TradeState::Closed if trade.refunded > 0 => words.refunded,
-            TradeState::Closed => words.closed,
+            TradeState::Closed | TradeState::Reversed if trade.paid_at.is_some() => words.refunded,
+            TradeState::Paid if !trade.refunds.is_empty() => words.refunded,
+            TradeState::Paid | TradeState::Finished => words.paid,
+            TradeState::Closed | TradeState::Failed | TradeState::Reversed => words.closed,
         },
         waits: trade.is_waiting(),
     }

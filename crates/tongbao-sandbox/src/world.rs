@@ -3,19 +3,32 @@
 //!
 //! It knows no HTTP and no protocol. Callers hold it under a lock, for short, and never wait.
 
-use crate::journal::{Code, Journal, JournalError, Record};
+mod codes;
+mod refunds;
+
+pub(crate) use codes::{AUTH_CODE_LIFE, AuthCodeRefusal, CodeRefusal};
+
+use crate::journal::{AuthCode, Code, Journal, JournalError, Record};
+use crate::magic::{self, Effect};
 use crate::notice::{Notice, NoticeKind, Try};
 use crate::numbers;
+use crate::order::{Key, Order};
 use crate::rules::Rules;
-use crate::trade::{Closing, Key, Order, PayRefusal, Product, State, Trade};
+use crate::trade::{Change, Closing, PayRefusal, Plan, PlannedAct, Reversing, State, Trade};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use tongbao_types::{Provider, Span, Timestamp};
 
-/// How long a code_url, a prepay_id and a qr_code can be used.
-const CODE_LIFE: Span = Span::from_seconds(2 * 3600);
-/// How long the address of WeChat's H5 page can be used.
-const H5_LIFE: Span = Span::from_seconds(300);
+/// How long a payer waits that pays by itself.
+const PAYS_BY_ITSELF: Span = Span::from_seconds(10);
+/// The same, in a rehearsal.
+const SOON: Span = Span::from_seconds(1);
+/// How long a payer types a password.
+const TYPES: Span = Span::from_seconds(40);
+/// How long one types who then gives up.
+const TYPES_IN_VAIN: Span = Span::from_seconds(20);
+/// How late a notification is that is to be late.
+const LATE_NOTICE: Span = Span::from_seconds(30);
 
 /// Why an order call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +39,27 @@ pub(crate) enum OrderRefusal {
     Differs,
 }
 
-/// Why a code leads nowhere.
+/// Why a scanned payer is not charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CodeRefusal {
-    Unknown,
-    Void,
-    Expired,
+pub(crate) enum ChargeRefusal {
+    Order(OrderRefusal),
+    Code(AuthCodeRefusal),
+}
+
+/// Who pays when nobody says who.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Payers {
+    pub(crate) openid: String,
+    pub(crate) buyer_id: String,
+}
+
+impl Payers {
+    pub(crate) fn of(&self, provider: Provider) -> &str {
+        match provider {
+            Provider::Wechat => &self.openid,
+            Provider::Alipay => &self.buyer_id,
+        }
+    }
 }
 
 /// What cancel (Alipay) did.
@@ -53,6 +81,10 @@ pub(crate) struct World {
     by_trade_no: HashMap<(Provider, String), Key>,
     codes: HashMap<String, Code>,
     codes_of: HashMap<Key, Vec<String>>,
+    auth_codes: HashMap<String, AuthCode>,
+    /// WeChat's refunds by the merchant's number and by its own.
+    refunds: HashMap<String, Key>,
+    payers: Payers,
     notices: BTreeMap<u64, Notice>,
     /// Notices by the time of their next try; those under way are not in it.
     due: BTreeSet<(Timestamp, u64)>,
@@ -72,6 +104,9 @@ impl World {
             by_trade_no: HashMap::new(),
             codes: HashMap::new(),
             codes_of: HashMap::new(),
+            auth_codes: HashMap::new(),
+            refunds: HashMap::new(),
+            payers: Payers::default(),
             notices: BTreeMap::new(),
             due: BTreeSet::new(),
             deadlines: BTreeSet::new(),
@@ -102,6 +137,15 @@ impl World {
         self.journal.append(&Record::Rules(rules));
     }
 
+    /// Who pays by itself.
+    pub(crate) fn payers(&self) -> &Payers {
+        &self.payers
+    }
+
+    pub(crate) fn set_payers(&mut self, payers: Payers) {
+        self.payers = payers;
+    }
+
     /// How far ahead of the machine the last run was.
     pub(crate) fn clock_offset(&self) -> Span {
         self.clock_offset
@@ -130,51 +174,79 @@ impl World {
         let key = order.key.clone();
         if let Some(known) = self.trades.get(&key) {
             return match known.state {
-                State::Paid => Err(OrderRefusal::Paid),
-                State::Closed => Err(OrderRefusal::Closed),
+                State::Paid | State::Finished => Err(OrderRefusal::Paid),
+                State::Closed | State::Failed | State::Reversed => Err(OrderRefusal::Closed),
                 _ if known.order.content != order.content => Err(OrderRefusal::Differs),
                 _ => Ok(()),
             };
         }
+        let pause = match magic::of_order(order.amount).filter(|_| !order.product.is_scanned()) {
+            Some(Effect::NoticeFirst) => Some(Span::ZERO),
+            Some(Effect::PaysByItself) => Some(PAYS_BY_ITSELF),
+            _ => None,
+        };
+        let mut trade = Trade::placed(order, now);
+        trade.plan = pause.map(|pause| self.plan(&trade, now + pause));
         self.placed.push(key.clone());
-        self.trades.insert(key.clone(), Trade::placed(order, now));
+        self.trades.insert(key.clone(), trade);
         self.keep(&key);
+        self.settle(now);
         Ok(())
     }
 
-    /// Gives the order a code. WeChat's older codes of the order become void.
-    pub(crate) fn issue_code(&mut self, key: &Key, text: &str, now: Timestamp) {
-        if key.provider == Provider::Wechat {
-            let older = self.codes_of.get(key).cloned().unwrap_or_default();
-            for text in older {
-                self.void_code(&text);
-            }
+    /// Charges the payer whose code was scanned: paid at once, or at the password.
+    pub(crate) fn charge(
+        &mut self,
+        order: Order,
+        auth_code: &str,
+        now: Timestamp,
+    ) -> Result<Trade, ChargeRefusal> {
+        let key = order.key.clone();
+        if !self.trades.contains_key(&key) {
+            self.use_auth_code(auth_code, &key, now).map_err(ChargeRefusal::Code)?;
         }
-        let code = Code { text: text.to_owned(), key: key.clone(), issued_at: now, void: false };
-        self.journal.append(&Record::Code(code.clone()));
-        self.insert_code(code);
+        let known = self.trades.contains_key(&key);
+        self.place(order, now).map_err(ChargeRefusal::Order)?;
+        let payer = self.payers.of(key.provider).to_owned();
+        let above = self.rules.password_above;
+        if let Some(trade) = self.trades.get_mut(&key).filter(|_| !known) {
+            let before = trade.state;
+            let (pause, act) = match trade.effect() {
+                Some(Effect::ScanPassword) => (Some(TYPES), PlannedAct::Pay),
+                Some(Effect::ScanGivesUp) => (Some(TYPES_IN_VAIN), PlannedAct::GiveUp),
+                _ => (None, PlannedAct::Pay),
+            };
+            let begun = match (pause, trade.order.amount > above) {
+                (None, false) => trade.pay(&payer, now),
+                _ => trade.start_paying(&payer, now),
+            };
+            debug_assert!(begun.is_ok(), "an order placed just now can be paid");
+            trade.plan = pause.map(|pause| Plan { at: now + pause, act, payer });
+            let after = trade.clone();
+            self.keep(&key);
+            self.notify_change(&after, before, now);
+        }
+        self.trades.get(&key).cloned().ok_or(ChargeRefusal::Order(OrderRefusal::Closed))
     }
 
-    /// The codes that were issued for an order, oldest first.
-    pub(crate) fn codes_of(&self, key: &Key) -> &[String] {
-        self.codes_of.get(key).map_or(&[], Vec::as_slice)
+    /// Lets the payer of an order that waits pay by itself in a moment.
+    pub(crate) fn pay_by_itself(&mut self, key: &Key, now: Timestamp) {
+        let Some(trade) = self.trades.get(key) else { return };
+        let plan = self.plan(trade, now + SOON);
+        if let Some(trade) = self.trades.get_mut(key).filter(|trade| trade.is_waiting()) {
+            trade.plan.get_or_insert(plan);
+        }
+        self.keep(key);
     }
 
-    /// What a scanned code belongs to.
-    pub(crate) fn scan(&self, text: &str, now: Timestamp) -> Result<Key, CodeRefusal> {
-        let code = self.codes.get(text).ok_or(CodeRefusal::Unknown)?;
-        // A finished order is reported as such, whatever became of its code.
-        let Some(trade) = self.trades.get(&code.key).filter(|trade| trade.is_waiting()) else {
-            return Ok(code.key.clone());
-        };
-        let life = if trade.order.product == Product::WechatH5 { H5_LIFE } else { CODE_LIFE };
-        if code.void {
-            return Err(CodeRefusal::Void);
-        }
-        if now.since(code.issued_at) >= life {
-            return Err(CodeRefusal::Expired);
-        }
-        Ok(code.key.clone())
+    fn plan(&self, trade: &Trade, at: Timestamp) -> Plan {
+        Plan { at, act: PlannedAct::Pay, payer: self.payer_of(trade).to_owned() }
+    }
+
+    /// Who pays an order: whom it names, or the pretend payer.
+    pub(crate) fn payer_of<'a>(&'a self, trade: &'a Trade) -> &'a str {
+        let named = trade.order.payer.as_deref();
+        named.unwrap_or_else(|| self.payers.of(trade.order.key.provider))
     }
 
     /// A trade by the merchant's number, as it stands now.
@@ -217,15 +289,40 @@ impl World {
     /// The merchant closes a trade. None if there is none.
     pub(crate) fn close(&mut self, key: &Key, now: Timestamp) -> Option<Closing> {
         self.settle(now);
+        let payer = self.payer_of(self.trades.get(key)?).to_owned();
         let trade = self.trades.get_mut(key)?;
         let before = trade.state;
-        let closing = trade.close(now);
-        let after = trade.clone();
-        if closing == Closing::Done {
-            self.keep(key);
-            self.notify_change(&after, before, now);
+        let effect = trade.effect();
+        if effect == Some(Effect::ClosePaid) && trade.is_waiting() {
+            // Who may not pay any more does not win the race.
+            let _ = trade.pay(&payer, now);
         }
+        let closing = trade.close(now);
+        if closing == Closing::Done && effect == Some(Effect::CloseThenPaid) {
+            trade.plan_late_payment(&payer, now);
+        }
+        self.changed(key, before, now);
         Some(closing)
+    }
+
+    /// The merchant takes a scanned payment back. None if there is no such trade.
+    pub(crate) fn reverse(&mut self, key: &Key, now: Timestamp) -> Option<Reversing> {
+        self.settle(now);
+        let trade = self.trades.get_mut(key)?;
+        let before = trade.state;
+        let reversing = trade.reverse(now);
+        self.changed(key, before, now);
+        Some(reversing)
+    }
+
+    /// Writes a trade down and notifies, if its state is another than before.
+    fn changed(&mut self, key: &Key, before: State, now: Timestamp) {
+        let Some(trade) = self.trades.get(key).filter(|trade| trade.state != before) else {
+            return;
+        };
+        let after = trade.clone();
+        self.keep(key);
+        self.notify_change(&after, before, now);
     }
 
     /// Alipay's cancel: closes an unpaid trade, gives a paid one back.
@@ -235,7 +332,9 @@ impl World {
         let before = trade.state;
         let done = match before {
             State::Fresh => return Cancelled::NotExist,
-            State::Closed => return Cancelled::Nothing,
+            State::Closed | State::Failed | State::Reversed | State::Finished => {
+                return Cancelled::Nothing;
+            }
             State::Paid => {
                 trade.give_back(now);
                 Cancelled::Refunded
@@ -309,20 +408,28 @@ impl World {
     fn settle(&mut self, now: Timestamp) {
         while let Some((at, key)) = self.deadlines.first().filter(|(at, _)| *at <= now).cloned() {
             self.deadlines.remove(&(at, key.clone()));
-            let Some(trade) = self.trades.get_mut(&key) else { continue };
-            let before = trade.state;
-            if trade.settle(now) {
-                let after = trade.clone();
+            while let Some((at, change)) = self.step(&key, now) {
                 self.keep(&key);
-                self.notify_change(&after, before, now);
+                let Some(after) = self.trades.get(&key).cloned() else { break };
+                // Owed since it happened: a clock that was moved far makes up for the tries.
+                match change {
+                    Change::State(before) => self.notify_change(&after, before, at),
+                    Change::Refund(number) => self.notify_refund(&after, &number, at),
+                }
             }
         }
+    }
+
+    fn step(&mut self, key: &Key, now: Timestamp) -> Option<(Timestamp, Change)> {
+        let trade = self.trades.get_mut(key)?;
+        let at = trade.next_at()?;
+        trade.step(now).map(|change| (at, change))
     }
 
     /// Writes a trade down and renews what points to it.
     fn keep(&mut self, key: &Key) {
         let Some(trade) = self.trades.get(key) else { return };
-        self.journal.append(&Record::Trade(trade.clone()));
+        self.journal.append(&Record::Trade(Box::new(trade.clone())));
         self.index(key);
     }
 
@@ -332,7 +439,14 @@ impl World {
             self.by_trade_no.insert((key.provider, trade_no.clone()), key.clone());
         }
         // A deadline that no longer holds is harmless: settling asks the trade itself.
-        self.deadlines.extend(trade.closes_at().map(|at| (at, key.clone())));
+        self.deadlines.extend(trade.next_at().map(|at| (at, key.clone())));
+        let wechat = trade.refunds.iter().filter(|_| key.provider == Provider::Wechat);
+        for refund in wechat {
+            let numbers = [Some(&refund.out_refund_no), refund.refund_id.as_ref()];
+            for number in numbers.into_iter().flatten() {
+                self.refunds.insert(number.clone(), key.clone());
+            }
+        }
     }
 
     /// WeChat tells payments; Alipay what the merchant's switches ask for (触发通知类型).
@@ -342,14 +456,17 @@ impl World {
             return;
         }
         let kind = match (trade.order.key.provider, trade.state) {
-            (Provider::Wechat, State::Paid) => NoticeKind::Payment,
+            (Provider::Wechat, State::Paid) if !trade.order.product.is_scanned() => {
+                NoticeKind::Payment
+            }
             (Provider::Wechat, _) => return,
             (Provider::Alipay, state) => {
                 let wanted = match state {
                     State::Open => self.rules.alipay_notify_wait && before == State::Fresh,
                     State::Paid => self.rules.alipay_notify_success,
                     State::Closed => self.rules.alipay_notify_closed,
-                    State::Fresh | State::Paying => false,
+                    State::Finished => self.rules.alipay_notify_finished,
+                    State::Fresh | State::Paying | State::Failed | State::Reversed => false,
                 };
                 match trade.alipay_status().filter(|_| wanted) {
                     Some(status) => NoticeKind::TradeStatus(status.to_owned()),
@@ -357,10 +474,13 @@ impl World {
                 }
             }
         };
-        self.owe(trade.order.key.clone(), kind, url, now);
+        let late = trade.state == State::Paid && trade.effect() == Some(Effect::NoticeLate);
+        let at = if late { now + LATE_NOTICE } else { now };
+        self.owe(&trade.order.key, kind, url, (now, at));
     }
 
-    fn owe(&mut self, key: Key, kind: NoticeKind, url: String, now: Timestamp) {
+    /// Owes a notification from `now` on; its first try is due at `at`.
+    fn owe(&mut self, key: &Key, kind: NoticeKind, url: String, (now, at): (Timestamp, Timestamp)) {
         let seq = self.notices.last_key_value().map_or(1, |(last, _)| last + 1);
         let id = match key.provider {
             Provider::Wechat => numbers::wechat_notice_id(now),
@@ -369,11 +489,11 @@ impl World {
         let notice = Notice {
             seq,
             id,
-            key,
+            key: key.clone(),
             kind,
             url,
             created_at: now,
-            next_at: Some(now),
+            next_at: Some(at),
             n_turns: 0,
             tries: Vec::new(),
             headers: Vec::new(),
@@ -381,35 +501,23 @@ impl World {
             delivered: false,
         };
         self.journal.append(&Record::Notice(notice.clone()));
-        self.due.insert((now, seq));
+        self.due.insert((at, seq));
         self.notices.insert(seq, notice);
-    }
-
-    fn void_code(&mut self, text: &str) {
-        if let Some(code) = self.codes.get_mut(text).filter(|code| !code.void) {
-            code.void = true;
-            self.journal.append(&Record::Code(code.clone()));
-        }
-    }
-
-    fn insert_code(&mut self, code: Code) {
-        let texts = self.codes_of.entry(code.key.clone()).or_default();
-        if !texts.contains(&code.text) {
-            texts.push(code.text.clone());
-        }
-        self.codes.insert(code.text.clone(), code);
     }
 
     fn replay(&mut self, record: Record) {
         match record {
             Record::Trade(trade) => {
                 let key = trade.order.key.clone();
-                if self.trades.insert(key.clone(), trade).is_none() {
+                if self.trades.insert(key.clone(), *trade).is_none() {
                     self.placed.push(key.clone());
                 }
                 self.index(&key);
             }
             Record::Code(code) => self.insert_code(code),
+            Record::AuthCode(code) => {
+                self.auth_codes.insert(code.text.clone(), code);
+            }
             Record::Notice(notice) => {
                 let (seq, next) = (notice.seq, notice.next_at);
                 let before = self.notices.insert(seq, notice).and_then(|older| older.next_at);
@@ -429,10 +537,11 @@ impl World {
             Record::NamedPublicKey(self.named_public_key),
         ];
         for key in &self.placed {
-            all.extend(self.trades.get(key).cloned().map(Record::Trade));
+            all.extend(self.trades.get(key).cloned().map(Box::new).map(Record::Trade));
             let codes = self.codes_of(key).iter();
             all.extend(codes.filter_map(|text| self.codes.get(text)).cloned().map(Record::Code));
         }
+        all.extend(self.auth_codes.values().cloned().map(Record::AuthCode));
         all.extend(self.notices.values().cloned().map(Record::Notice));
         all
     }
@@ -454,161 +563,4 @@ pub(crate) enum TryKind {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::trade::Api;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_seconds(1_795_242_600 + seconds)
-    }
-
-    fn order(provider: Provider, number: &str, content: &str) -> Order {
-        let (api, product) = match provider {
-            Provider::Wechat => (Api::WechatV3, Product::WechatNative),
-            Provider::Alipay => {
-                (Api::AlipayOpen { charset: "utf-8".to_owned() }, Product::AlipayQr)
-            }
-        };
-        Order {
-            key: Key::new(provider, number),
-            api,
-            product,
-            app_id: "a".to_owned(),
-            amount: 100,
-            subject: "s".to_owned(),
-            body: None,
-            attach: None,
-            content: content.to_owned(),
-            notify_url: Some("http://127.0.0.1:1/n".to_owned()),
-            return_url: None,
-            pay_until: None,
-            pay_within: None,
-        }
-    }
-
-    fn pay(world: &mut World, key: &Key, seconds: i64) -> Result<Trade, PayRefusal> {
-        world.payer(key, at(seconds), |trade| trade.pay("o1", at(seconds))).unwrap()
-    }
-
-    fn failed(seconds: i64) -> (Sent, Try) {
-        let sent = Sent { headers: Vec::new(), body: "b".to_owned(), delivered: false };
-        (sent, Try { at: at(seconds), status: Some(500), body: String::new() })
-    }
-
-    #[test]
-    fn the_same_order_continues_and_another_content_is_refused() {
-        let mut world = World::new(Rules::default());
-        let key = Key::new(Provider::Wechat, "T1");
-        assert_eq!(world.place(order(Provider::Wechat, "T1", "x"), at(0)), Ok(()));
-        assert_eq!(world.place(order(Provider::Wechat, "T1", "x"), at(1)), Ok(()));
-        let differs = world.place(order(Provider::Wechat, "T1", "y"), at(1));
-        assert_eq!(differs, Err(OrderRefusal::Differs));
-        assert!(pay(&mut world, &key, 2).is_ok());
-        let paid = world.place(order(Provider::Wechat, "T1", "x"), at(3));
-        assert_eq!(paid, Err(OrderRefusal::Paid));
-        assert_eq!(world.trades(at(3)).count(), 1);
-    }
-
-    #[test]
-    fn a_new_code_voids_the_older_one_at_wechat_only() {
-        let mut world = World::new(Rules::default());
-        for (provider, older) in
-            [(Provider::Wechat, Err(CodeRefusal::Void)), (Provider::Alipay, Ok(()))]
-        {
-            let key = Key::new(provider, "T1");
-            world.place(order(provider, "T1", ""), at(0)).unwrap();
-            world.issue_code(&key, &format!("{provider}-1"), at(0));
-            world.issue_code(&key, &format!("{provider}-2"), at(1));
-            assert_eq!(world.scan(&format!("{provider}-1"), at(2)).map(|_| ()), older);
-            assert_eq!(world.scan(&format!("{provider}-2"), at(2)), Ok(key));
-            let late = world.scan(&format!("{provider}-2"), at(1 + 7200));
-            assert_eq!(late, Err(CodeRefusal::Expired));
-        }
-        assert_eq!(world.scan("nothing", at(0)), Err(CodeRefusal::Unknown));
-    }
-
-    #[test]
-    fn the_address_of_an_h5_page_lives_five_minutes() {
-        let mut world = World::new(Rules::default());
-        let mut wanted = order(Provider::Wechat, "T1", "");
-        wanted.product = Product::WechatH5;
-        let key = wanted.key.clone();
-        world.place(wanted, at(0)).unwrap();
-        world.issue_code(&key, "https://wx", at(0));
-        assert_eq!(world.scan("https://wx", at(299)), Ok(key));
-        assert_eq!(world.scan("https://wx", at(300)), Err(CodeRefusal::Expired));
-    }
-
-    #[test]
-    fn each_change_owes_the_notice_that_the_provider_sends() {
-        let mut world = World::new(Rules::default());
-        let wechat = Key::new(Provider::Wechat, "T1");
-        let alipay = Key::new(Provider::Alipay, "T1");
-        world.place(order(Provider::Wechat, "T1", ""), at(0)).unwrap();
-        world.place(order(Provider::Alipay, "T1", ""), at(0)).unwrap();
-        assert_eq!(world.next_at(), Some(at(7 * 86_400)), "only WeChat's own close is ahead");
-        pay(&mut world, &wechat, 1).unwrap();
-        world
-            .payer(&alipay, at(1), |trade| trade.arrive("2088", at(1)).map(|_| ()))
-            .unwrap()
-            .unwrap();
-        assert_eq!(world.close(&alipay, at(2)), Some(Closing::Done));
-        let kinds: Vec<_> = world.notices().map(|notice| notice.kind_word().to_owned()).collect();
-        assert_eq!(kinds, ["payment", "TRADE_CLOSED"]);
-    }
-
-    #[test]
-    fn a_timeout_closes_and_notifies_without_anybody_asking() {
-        let mut world = World::new(Rules::default());
-        let key = Key::new(Provider::Alipay, "T1");
-        world.place(order(Provider::Alipay, "T1", ""), at(0)).unwrap();
-        world.payer(&key, at(0), |trade| trade.arrive("2088", at(0)).map(|_| ())).unwrap().unwrap();
-        assert_eq!(world.next_at(), Some(at(3 * 3600)));
-        let (notice, trade) = world.take_due(at(3 * 3600)).unwrap();
-        assert_eq!(notice.kind_word(), "TRADE_CLOSED");
-        assert_eq!(trade.state, State::Closed);
-    }
-
-    #[test]
-    fn a_notice_under_way_is_not_taken_twice_and_comes_again_by_the_timetable() {
-        let mut world = World::new(Rules::default());
-        let key = Key::new(Provider::Wechat, "T1");
-        world.place(order(Provider::Wechat, "T1", ""), at(0)).unwrap();
-        pay(&mut world, &key, 1).unwrap();
-        let (notice, _) = world.take_due(at(1)).unwrap();
-        assert!(world.take_due(at(1)).is_none());
-        let (sent, tried) = failed(1);
-        world.record_try(notice.seq, sent, tried, TryKind::Turn);
-        assert!(world.take_due(at(15)).is_none());
-        let (again, _) = world.take_due(at(16)).unwrap();
-        assert_eq!(again.id, notice.id);
-        assert_eq!(again.tries.len(), 1);
-    }
-
-    #[test]
-    fn a_world_reads_back_from_its_journal() {
-        let path = std::env::temp_dir().join(format!("tongbao-world-{}", std::process::id()));
-        let key = Key::new(Provider::Wechat, "T1");
-        {
-            let mut world = World::open(&path, Rules::default()).unwrap();
-            world.place(order(Provider::Wechat, "T1", ""), at(0)).unwrap();
-            world.issue_code(&key, "weixin://1", at(0));
-            world.issue_code(&key, "weixin://2", at(1));
-            pay(&mut world, &key, 2).unwrap();
-            world.set_clock_offset(Span::from_seconds(60));
-            world.set_rules(Rules { wechat_close_wait: true, ..Rules::default() });
-        }
-        for _restart in 0..2 {
-            let mut world = World::open(&path, Rules::default()).unwrap();
-            assert_eq!(world.find(&key, at(3)).map(Trade::wechat_state), Some("SUCCESS"));
-            assert_eq!(world.codes_of(&key).len(), 2);
-            assert_eq!(world.clock_offset(), Span::from_seconds(60));
-            assert!(world.rules().wechat_close_wait);
-            assert_eq!(world.next_at(), Some(at(2)), "the notice is still owed");
-            let trade_no =
-                world.find(&key, at(3)).and_then(|trade| trade.trade_no.clone()).unwrap();
-            assert!(world.find_by_trade_no(Provider::Wechat, &trade_no, at(3)).is_some());
-        }
-        std::fs::remove_file(&path).unwrap();
-    }
-}
+mod tests;

@@ -91,8 +91,9 @@ fn pay(maker: &mut Maker, loaded: &tongbao_core::Loaded) -> Commit {
     let mut changes = update(loaded);
     let (charge, attempt): (ChargeId, AttemptId) = (changes.charge.id, changes.attempts[0].id);
     let payment = Payment { remark: None, ..payment(attempt) };
+    let (amount, paid_at) = (payment.amount, payment.paid_at);
     changes.attempts[0].state =
-        AttemptState::Succeeded { trade_no: payment.trade_no.clone(), paid_at: payment.paid_at };
+        AttemptState::Succeeded { amount, trade_no: payment.trade_no.clone(), paid_at };
     changes.attempts_changed.push(attempt);
     changes.charge.state = ChargeState::Succeeded(payment);
     changes.jobs.extend([

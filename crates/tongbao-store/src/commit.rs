@@ -3,14 +3,15 @@
 //! conditional statement touched; nothing is read to decide. [`crate::sqlite_batch`] writes many
 //! plans at once and must mean the same.
 
-use crate::error::{self, Broken};
+use crate::error::{self, Broken, Fault};
 use crate::plan::{Plan, Row};
 use crate::sql::{Transaction, ask, run};
 use crate::tables::{
-    attempts, charges, deliveries, endpoints, events, id, idempotency_keys, jobs, refused_notices,
+    Row as _, attempts, charges, deliveries, endpoints, events, id, idempotency_keys, jobs,
+    refunds, refused_notices,
 };
+use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, UpdateStatement};
-use sea_orm::{DbErr, Value};
 use tongbao_core::{Endpoint, JobKind, RefusedNotice};
 use tongbao_engine::CommitError;
 use tongbao_types::{DeliveryId, EndpointId};
@@ -44,7 +45,7 @@ pub(crate) async fn apply<T: Transaction + ?Sized>(
 }
 
 async fn step_key<T: Transaction + ?Sized>(plan: &Plan, transaction: &mut T) -> Result<(), Broken> {
-    let taken = |cause: DbErr| match error::is_taken(&cause) {
+    let taken = |cause: Fault| match error::is_taken(&cause) {
         true => Broken::Refused(CommitError::IdempotencyKeyTaken),
         false => Broken::Database(cause),
     };
@@ -69,7 +70,8 @@ async fn step_key<T: Transaction + ?Sized>(plan: &Plan, transaction: &mut T) -> 
     Ok(())
 }
 
-/// The charge's row comes first: its version guards the attempts and the numbers of the events.
+/// The charge's row comes first: its version guards the attempts, the refunds and the numbers of
+/// the events.
 async fn write_charge<T: Transaction + ?Sized>(
     plan: &Plan,
     transaction: &mut T,
@@ -94,7 +96,22 @@ async fn write_charge<T: Transaction + ?Sized>(
             .and_where(Expr::col("id").eq(row[1].clone()));
         touched(transaction, update, CommitError::Stale).await?;
     }
+    write_refunds(plan, transaction).await?;
     insert_all(transaction, events::TABLE, &events::COLUMNS, &plan.events).await
+}
+
+async fn write_refunds<T: Transaction + ?Sized>(
+    plan: &Plan,
+    transaction: &mut T,
+) -> Result<(), Broken> {
+    let rows = &plan.refunds_new;
+    insert_all(transaction, refunds::TABLE, &refunds::COLUMNS, rows).await?;
+    for row in &plan.refunds_changed {
+        let mut update = set(refunds::TABLE, &refunds::CHANGING, &row[1..]);
+        let update = update.and_where(Expr::col("id").eq(row[0].clone()));
+        touched(transaction, update, CommitError::Stale).await?;
+    }
+    Ok(())
 }
 
 async fn write_jobs<T: Transaction + ?Sized>(
@@ -126,7 +143,19 @@ async fn write_jobs<T: Transaction + ?Sized>(
         let mut insert = insert(jobs::TABLE, &jobs::COLUMNS, plan.jobs_put.iter().cloned());
         run(transaction, insert.on_conflict(keep)).await?;
     }
+    for (row, latest) in &plan.jobs_hastened {
+        run(transaction, &hasten(row, *latest)).await?;
+    }
     Ok(())
+}
+
+/// Whoever holds the promise that is there is already at work on it.
+fn hasten(row: &Row, latest: i64) -> InsertStatement {
+    let known = |column| Expr::col((jobs::TABLE, column));
+    let is_late = known("lease_until").eq(0_i64).and(known("run_at").gt(latest));
+    let run_at = Expr::case(is_late, latest).finally(known("run_at"));
+    let sooner = OnConflict::column("key").value("run_at", run_at).to_owned();
+    insert(jobs::TABLE, &jobs::COLUMNS, [row.clone()]).on_conflict(sooner).to_owned()
 }
 
 fn count_refused(notice: &RefusedNotice) -> InsertStatement {
@@ -154,12 +183,12 @@ fn save_endpoint(endpoint: &Endpoint) -> InsertStatement {
 async fn remove_endpoint<T: Transaction + ?Sized>(
     endpoint: EndpointId,
     transaction: &mut T,
-) -> Result<(), DbErr> {
+) -> Result<(), Broken> {
     let open = Expr::col("endpoint").eq(id(endpoint.uuid())).and(Expr::col("status").eq("pending"));
     let select = Query::select().column("id").from(deliveries::TABLE).and_where(open).to_owned();
     let mut ids: Vec<Uuid> = Vec::new();
     for row in ask(transaction, &select).await? {
-        ids.push(row.try_get_by_index(0)?);
+        ids.push(row.cell(0)?);
     }
     for ids in ids.chunks(500) {
         let keys = ids.iter().map(|id| JobKind::Deliver(DeliveryId::from_uuid(*id)).key());

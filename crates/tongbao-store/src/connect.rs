@@ -1,6 +1,7 @@
 //! Opening a database by its URL: connections, what each engine must be told, the lock of SQLite's
 //! file, and errors that say what to do.
 
+use crate::sqlite::{self, PAGE_SIZE, PATIENCE, TO_WRITE};
 use crate::sqlite_loader::Loader;
 use crate::sqlite_writer::Writer;
 use crate::store::{Doors, SqlStore};
@@ -8,8 +9,8 @@ use crate::{migrations, queue};
 use sea_orm::{DatabaseConnection, SqlxMySqlConnector, SqlxPostgresConnector, SqlxSqliteConnector};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Executor};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{ConnectOptions, Connection, Executor};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -138,26 +139,26 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<SqlStore, OpenError
     prepare_file(&path, options)?;
     let lock = if options.exclusive { Some(lock(&path)?) } else { None };
     let failed = |cause: sqlx::Error| sqlite_failed(&path, cause);
-    // Pages of 8 KiB and a log of 24 MB before it is folded in: both were measured to save work.
-    let writing = sqlite_options(&path)
+    let mut writing = sqlite_options(&path)
         .create_if_missing(options.create)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .page_size(8192)
-        .pragma("cache_size", "-16000")
-        .pragma("wal_autocheckpoint", "3000");
-    let mut writer = writing.connect().await.map_err(failed)?;
+        .page_size(PAGE_SIZE);
+    for (name, value) in TO_WRITE {
+        writing = writing.pragma(name, value);
+    }
     let one = SqlitePoolOptions::new().max_connections(1).connect_with(writing);
     let making = SqlxSqliteConnector::from_sqlx_sqlite_pool(one.await.map_err(failed)?);
     migrations::run(&making).await?;
     // Nothing was left to do but to close it.
     let _ = making.close().await;
+    let refused = |cause: rusqlite::Error| own_failed(&path, &cause);
+    let mut writer = sqlite::to_write(&path).map_err(refused)?;
     if options.exclusive {
         let released = queue::release_all(&mut writer).await;
         released.map_err(|error| OpenError::Migration(error.to_string()))?;
     }
+    let loader = sqlite::to_read(&path).map_err(refused)?;
     let reading = sqlite_options(&path).read_only(true);
-    let loader = reading.connect().await.map_err(failed)?;
     let pool = SqlitePoolOptions::new()
         .min_connections(1)
         .max_connections(3)
@@ -189,7 +190,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(5))
+        .busy_timeout(PATIENCE)
         .statement_cache_capacity(256)
         .disable_statement_logging()
 }
@@ -228,13 +229,21 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 fn sqlite_failed(path: &Path, cause: sqlx::Error) -> OpenError {
-    let (path, text) = (path.to_owned(), cause.to_string());
-    match cause.as_database_error().and_then(|cause| cause.code()).as_deref() {
+    let code = cause.as_database_error().and_then(|cause| cause.code());
+    not_opened(path, code.and_then(|code| code.parse().ok()), cause.to_string())
+}
+
+fn own_failed(path: &Path, cause: &rusqlite::Error) -> OpenError {
+    let code = cause.sqlite_error().map(|cause| cause.extended_code);
+    not_opened(path, code, cause.to_string())
+}
+
+fn not_opened(path: &Path, code: Option<i32>, cause: String) -> OpenError {
+    let path = path.to_owned();
+    match code {
         // SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM and their refinements.
-        Some("8" | "14" | "3" | "1032" | "776" | "1544") => {
-            OpenError::NotWritable { path, cause: text }
-        }
-        _ => OpenError::NotADatabase { path, cause: text },
+        Some(8 | 14 | 3 | 1032 | 776 | 1544) => OpenError::NotWritable { path, cause },
+        _ => OpenError::NotADatabase { path, cause },
     }
 }
 
@@ -242,6 +251,9 @@ async fn connect_postgres(url: &str, options: &Options) -> Result<DatabaseConnec
     let connect: PgConnectOptions = url.parse().map_err(url_form)?;
     let connect = connect.application_name("tongbao").disable_statement_logging();
     let place = format!("{}:{}", connect.get_host(), connect.get_port());
+    if let Err(cause) = knock(&connect, options.patience).await {
+        return Err(server_failed(place, cause));
+    }
     let pool = PgPoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.patience)
@@ -257,6 +269,9 @@ async fn connect_mysql(url: &str, options: &Options) -> Result<DatabaseConnectio
     let connect: MySqlConnectOptions = url.parse().map_err(url_form)?;
     let connect = connect.charset("utf8mb4").collation("utf8mb4_bin").disable_statement_logging();
     let place = format!("{}:{}", connect.get_host(), connect.get_port());
+    if let Err(cause) = knock(&connect, options.patience).await {
+        return Err(server_failed(place, cause));
+    }
     let pool = MySqlPoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.patience)
@@ -272,6 +287,21 @@ async fn connect_mysql(url: &str, options: &Options) -> Result<DatabaseConnectio
         .connect_with(connect);
     let pool = pool.await.map_err(|cause| server_failed(place, cause))?;
     Ok(SqlxMySqlConnector::from_sqlx_mysql_pool(pool))
+}
+
+/// Makes one connection, to be told at once if there can be none, and why: a pool tries on until
+/// its patience ends and then knows no cause.
+async fn knock<O>(connect: &O, patience: Duration) -> Result<(), sqlx::Error>
+where
+    O: ConnectOptions<Connection: Sized>,
+{
+    match tokio::time::timeout(patience, connect.connect()).await {
+        Ok(connection) => connection?.close().await,
+        Err(_) => {
+            let words = format!("no answer within {patience:?}");
+            Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+        }
+    }
 }
 
 /// The driver's words about a URL do not repeat the password.

@@ -1,6 +1,7 @@
 //! What a database's error means: which uniqueness broke, whether trying again may help, and the
 //! text for the log. The three engines say the same things in three ways; this is where they meet.
 
+use rusqlite::ffi;
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::mysql::MySqlDatabaseError;
@@ -11,9 +12,15 @@ pub(crate) fn store(error: DbErr) -> StoreError {
     StoreError(error.to_string())
 }
 
-/// The same one layer below.
-pub(crate) fn from_sqlx(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
+/// A failed statement, in the words of whoever ran it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Through the pool.
+    #[error(transparent)]
+    Pool(#[from] DbErr),
+    /// By SQLite's writer.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 /// Why a unit of work came to nothing.
@@ -21,14 +28,14 @@ pub(crate) enum Broken {
     /// What it asked for cannot be.
     Refused(CommitError),
     /// The database failed.
-    Database(DbErr),
+    Database(Fault),
 }
 
 impl From<Broken> for CommitError {
     fn from(broken: Broken) -> CommitError {
         match broken {
             Broken::Refused(refusal) => refusal,
-            Broken::Database(error) => CommitError::Store(store(error)),
+            Broken::Database(error) => CommitError::Store(StoreError(error.to_string())),
         }
     }
 }
@@ -40,18 +47,21 @@ impl From<StoreError> for Broken {
 }
 
 /// A failed statement: the uniqueness that it broke, or the database's own trouble.
-impl From<DbErr> for Broken {
-    fn from(error: DbErr) -> Broken {
-        let broken = database_error(&error)
-            .filter(|cause| cause.kind() == ErrorKind::UniqueViolation)
-            .map(|cause| format!("{} {}", cause.constraint().unwrap_or(""), cause.message()));
-        let Some(broken) = broken else { return Broken::Database(error) };
-        // SQLite names the columns, PostgreSQL and MySQL the index.
+impl From<Fault> for Broken {
+    fn from(error: Fault) -> Broken {
+        let Some(broken) = uniqueness(&error) else { return Broken::Database(error) };
+        // SQLite names the columns, PostgreSQL and MySQL the index; MySQL quotes the value before
+        // it, and a merchant may choose a number that reads like an index.
+        let broken = broken.rsplit(" for key ").next().unwrap_or_default();
         let names = |marks: &[&str]| marks.iter().any(|mark| broken.contains(mark));
         if names(&["charges_order_no", "charges.order_no"]) {
             Broken::Refused(CommitError::OrderNoTaken)
         } else if names(&["attempts_out_trade_no", "attempts.out_trade_no"]) {
             Broken::Refused(CommitError::OutTradeNoTaken)
+        } else if names(&["refunds_refund_no", "refunds.refund_no"]) {
+            Broken::Refused(CommitError::RefundNoTaken)
+        } else if names(&["refunds_out_refund_no", "refunds.out_refund_no"]) {
+            Broken::Refused(CommitError::OutRefundNoTaken)
         } else if names(&["events_sequence", "events.sequence"]) {
             Broken::Refused(CommitError::Stale)
         } else {
@@ -60,15 +70,32 @@ impl From<DbErr> for Broken {
     }
 }
 
+/// What is said of a uniqueness that a statement would have broken.
+fn uniqueness(error: &Fault) -> Option<String> {
+    match error {
+        Fault::Pool(error) => {
+            let cause = database_error(error)?;
+            let is_it = cause.kind() == ErrorKind::UniqueViolation;
+            is_it.then(|| format!("{} {}", cause.constraint().unwrap_or(""), cause.message()))
+        }
+        Fault::Sqlite(rusqlite::Error::SqliteFailure(cause, words)) => {
+            let codes = [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY];
+            codes.contains(&cause.extended_code).then(|| words.clone().unwrap_or_default())
+        }
+        Fault::Sqlite(_) => None,
+    }
+}
+
 /// Whether something with this key is there already.
-pub(crate) fn is_taken(error: &DbErr) -> bool {
-    database_error(error).is_some_and(|cause| cause.kind() == ErrorKind::UniqueViolation)
+pub(crate) fn is_taken(error: &Fault) -> bool {
+    uniqueness(error).is_some()
 }
 
 /// Whether the transaction was undone by the database for reasons of its own and may run again:
 /// serialisation failures and deadlocks of PostgreSQL (40001, 40P01) and MySQL (1213, 1205), and
 /// what TiDB says instead (8002, 9007).
-pub(crate) fn may_run_again(error: &DbErr) -> bool {
+pub(crate) fn may_run_again(error: &Fault) -> bool {
+    let Fault::Pool(error) = error else { return false };
     let Some(cause) = database_error(error) else { return false };
     if let Some(cause) = cause.try_downcast_ref::<MySqlDatabaseError>() {
         return matches!(cause.number(), 1205 | 1213 | 8002 | 9007);
@@ -76,14 +103,17 @@ pub(crate) fn may_run_again(error: &DbErr) -> bool {
     cause.code().is_some_and(|code| code == "40001" || code == "40P01")
 }
 
-/// Whether a step of a migration was done before: MySQL 1050 and 1061, PostgreSQL 42P07, and 23505
-/// when two processes make the same table at once.
+/// Whether a step of a migration was done before. Tables and indexes: MySQL 1050 and 1061,
+/// PostgreSQL 42P07, and 23505 when two processes make the same table at once. Columns: MySQL 1060,
+/// PostgreSQL 42701; SQLite has only words for it.
 pub(crate) fn exists_already(error: &DbErr) -> bool {
     let Some(cause) = database_error(error) else { return false };
     if let Some(cause) = cause.try_downcast_ref::<MySqlDatabaseError>() {
-        return matches!(cause.number(), 1050 | 1061);
+        return matches!(cause.number(), 1050 | 1060 | 1061);
     }
-    cause.code().is_some_and(|code| code == "42P07" || code == "23505")
+    let is_known = |code| matches!(code, "42P07" | "42701" | "23505");
+    cause.code().as_deref().is_some_and(is_known)
+        || cause.message().starts_with("duplicate column name")
 }
 
 fn database_error(error: &DbErr) -> Option<&dyn DatabaseError> {

@@ -4,9 +4,10 @@
 //! [`SqlStore`], which means the same over a database; one suite of tests runs over all of them.
 //!
 //! A commit becomes a plan of rows (`plan.rs`), and `commit.rs` is the one door that writes it. On
-//! SQLite a single task does so for everybody who waits (`sqlite_writer.rs`, `sqlite_batch.rs`); on
+//! SQLite one thread does so for everybody who waits (`sqlite_writer.rs`, `sqlite_batch.rs`); on
 //! a server each commit has its transaction (`servers.rs`). Rules about money are not here.
 
+mod bills;
 mod commit;
 mod connect;
 #[cfg(test)]
@@ -17,12 +18,14 @@ mod error;
 #[cfg(test)]
 mod explain;
 mod memory;
+mod memory_bills;
 mod migrations;
 mod plan;
 mod queue;
 mod reads;
 mod servers;
 mod sql;
+mod sqlite;
 mod sqlite_batch;
 mod sqlite_loader;
 mod sqlite_writer;

@@ -3,31 +3,34 @@
 //! A commit is checked first, in the order in which the databases check, and written after; so
 //! nothing of a refused one remains. Nothing is durable.
 
+use crate::memory_bills::MemoryBills;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tongbao_core::{
     Attempt, Changes, Charge, ChargeWrite, Delivery, DeliveryState, Endpoint, Job, JobChange,
-    JobKind, Loaded, NewJob, RefusedNotice, Scope,
+    JobKind, Loaded, NewJob, Refund, RefusedNotice, Scope,
 };
 use tongbao_engine::{
-    ApiKey, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter, IdempotencyRow,
-    IdempotencyStep, LoadedDelivery, Page, Store, StoreError, StoredEvent,
+    ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
+    IdempotencyRow, IdempotencyStep, LoadedDelivery, Page, RefundFilter, Store, StoreError,
+    StoredEvent,
 };
 use tongbao_types::{
     AccountName, ApiKeyId, AppName, AttemptId, ChargeId, DeliveryId, EndpointId, EventId, JobId,
-    OutTradeNo, Span, Timestamp,
+    OutTradeNo, RefundId, Span, Timestamp,
 };
 
 /// A store in memory.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<State>);
+pub struct MemoryStore(Mutex<State>, MemoryBills);
 
 #[derive(Debug, Default)]
 struct State {
     charges: BTreeMap<ChargeId, Charge>,
     attempts: BTreeMap<(ChargeId, AttemptId), Attempt>,
+    refunds: BTreeMap<RefundId, Refund>,
     refused: BTreeMap<(ChargeId, &'static str), RefusedNotice>,
     events: BTreeMap<EventId, StoredEvent>,
     endpoints: BTreeMap<EndpointId, Endpoint>,
@@ -117,6 +120,7 @@ impl State {
                 return Err(CommitError::Stale);
             }
         }
+        self.check_refunds(changes)?;
         let told = |sequence| {
             let mut all = self.events.values();
             all.any(|e| e.event.charge == charge.id && e.event.sequence == sequence)
@@ -127,13 +131,39 @@ impl State {
         Ok(())
     }
 
+    fn check_refunds(&self, changes: &Changes) -> Result<(), CommitError> {
+        let is_new = |refund: &&Refund| changes.refunds_new.contains(&refund.id);
+        let new: Vec<&Refund> = changes.refunds.iter().filter(is_new).collect();
+        for (at, refund) in new.iter().enumerate() {
+            let mut others = self.refunds.values().chain(new[..at].iter().copied());
+            let same_no =
+                |other: &Refund| other.scope == refund.scope && other.refund_no == refund.refund_no;
+            if others.clone().any(same_no) {
+                return Err(CommitError::RefundNoTaken);
+            }
+            let same_out_no = |other: &Refund| {
+                other.account == refund.account && other.out_refund_no == refund.out_refund_no
+            };
+            if others.any(same_out_no) {
+                return Err(CommitError::OutRefundNoTaken);
+            }
+        }
+        for refund in &changes.refunds {
+            let is_changed = changes.refunds_changed.contains(&refund.id);
+            if is_changed && !self.refunds.contains_key(&refund.id) {
+                return Err(CommitError::Stale);
+            }
+        }
+        Ok(())
+    }
+
     /// A lease that a commit settles must hold when the commit begins, and is settled once.
     fn check_leases(&self, commit: &Commit) -> Result<(), CommitError> {
         let mut settled = BTreeSet::new();
         for change in jobs(commit) {
             let (id, epoch) = match change {
                 JobChange::Finish { id, epoch } | JobChange::Again { id, epoch, .. } => (id, epoch),
-                JobChange::Put(_) | JobChange::Drop(_) => continue,
+                JobChange::Put(_) | JobChange::Hasten(_) | JobChange::Drop(_) => continue,
             };
             let holds = self.jobs.get(id).is_some_and(|job| job.epoch == *epoch);
             if !holds || !settled.insert(*id) {
@@ -148,6 +178,7 @@ impl State {
         for change in jobs(&commit) {
             match change {
                 JobChange::Put(job) => self.put(job),
+                JobChange::Hasten(job) => self.hasten(job),
                 JobChange::Drop(kind) => self.jobs.retain(|_, job| job.kind.key() != kind.key()),
                 JobChange::Finish { .. } | JobChange::Again { .. } => {}
             }
@@ -190,7 +221,7 @@ impl State {
                         job.lease_until = None;
                     }
                 }
-                JobChange::Put(_) | JobChange::Drop(_) => {}
+                JobChange::Put(_) | JobChange::Hasten(_) | JobChange::Drop(_) => {}
             }
         }
     }
@@ -200,6 +231,18 @@ impl State {
             let NewJob { id, kind, run_at } = *job;
             let kept = KeptJob { kind, run_at, runs: 0, epoch: 0, lease_until: None };
             self.jobs.insert(id, kept);
+        }
+    }
+
+    /// A job that somebody leased, even if the lease has ended since, was due already.
+    fn hasten(&mut self, job: &NewJob) {
+        let is_it = |known: &&mut KeptJob| known.kind.key() == job.kind.key();
+        match self.jobs.values_mut().find(is_it) {
+            None => self.put(job),
+            Some(known) if known.lease_until.is_none() => {
+                known.run_at = known.run_at.min(job.run_at);
+            }
+            Some(_) => {}
         }
     }
 
@@ -224,6 +267,12 @@ impl State {
             let is_new = changes.attempts_new.contains(&attempt.id);
             if is_new || changes.attempts_changed.contains(&attempt.id) {
                 self.attempts.insert((attempt.charge, attempt.id), attempt);
+            }
+        }
+        for refund in changes.refunds {
+            let is_new = changes.refunds_new.contains(&refund.id);
+            if is_new || changes.refunds_changed.contains(&refund.id) {
+                self.refunds.insert(refund.id, refund);
             }
         }
         let bodies = bodies.into_iter().chain(std::iter::repeat(String::new()));
@@ -252,8 +301,17 @@ impl State {
         Loaded {
             charge: charge.clone(),
             attempts: self.attempts.range(all).map(|(_, attempt)| attempt.clone()).collect(),
+            refunds: self.refunds_of(charge),
             refused: Vec::new(),
         }
+    }
+
+    /// A charge that counts none has none.
+    fn refunds_of(&self, charge: &Charge) -> Vec<Refund> {
+        if charge.refunds == 0 {
+            return Vec::new();
+        }
+        self.refunds.values().filter(|refund| refund.charge == charge.id).cloned().collect()
     }
 
     fn loaded_with_refused(&self, charge: &Charge) -> Loaded {
@@ -339,6 +397,29 @@ impl Store for MemoryStore {
         let all = state.charges.values().map(|charge| state.loaded_with_refused(charge));
         let fitting = all.filter(fits).map(|loaded| (loaded.charge.id, loaded));
         Ok(paged(fitting, page))
+    }
+
+    async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {
+        Ok(self.state().refunds.get(&id).cloned())
+    }
+
+    async fn refunds(
+        &self,
+        scope: &Scope,
+        filter: &RefundFilter,
+        page: Page<RefundId>,
+    ) -> Result<Vec<Refund>, StoreError> {
+        let state = self.state();
+        let fits = |refund: &&Refund| {
+            refund.scope == *scope
+                && filter.charge.is_none_or(|charge| charge == refund.charge)
+                && filter.refund_no.as_ref().is_none_or(|number| *number == refund.refund_no)
+                && filter.status.as_deref().is_none_or(|status| status == refund.state.status())
+                && filter.created_after.is_none_or(|after| refund.created_at >= after)
+                && filter.created_before.is_none_or(|before| refund.created_at < before)
+        };
+        let fitting = state.refunds.values().filter(fits);
+        Ok(paged(fitting.map(|refund| (refund.id, refund.clone())), page))
     }
 
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
@@ -441,6 +522,10 @@ impl Store for MemoryStore {
     async fn save_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         self.state().api_keys.insert(key.id, key.clone());
         Ok(())
+    }
+
+    fn bills(&self) -> &dyn BillShelf {
+        &self.1
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -4,12 +4,13 @@
 //! A step that has been released is never edited; a change is a new step at the end.
 
 use crate::tables::{
-    api_keys, attempts, charges, deliveries, endpoints, events, idempotency_keys, jobs,
-    refused_notices,
+    api_keys, attempts, bills, charges, deliveries, endpoints, events, idempotency_keys, jobs,
+    refunds, refused_notices,
 };
 use crate::{OpenError, error};
 use sea_orm::sea_query::{
-    ColumnDef, Expr, Index, IndexCreateStatement, OnConflict, Query, Table, TableCreateStatement,
+    ColumnDef, Expr, Index, IndexCreateStatement, OnConflict, Query, Table, TableAlterStatement,
+    TableCreateStatement,
 };
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
 
@@ -80,6 +81,17 @@ fn steps(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     for (name, index) in indexes(backend) {
         steps.push((name, backend.build(&index)));
     }
+    for (name, column) in columns_of_refunds(backend) {
+        steps.push((name, backend.build(&column)));
+    }
+    steps.push(("0029_refunds", backend.build(&make_refunds(backend))));
+    for (name, index) in indexes_of_refunds(backend) {
+        steps.push((name, backend.build(&index)));
+    }
+    steps.push(("0040_bills", backend.build(&make_bills(backend))));
+    steps.push(("0041_bill_parts", backend.build(&make_bill_parts(backend))));
+    let key = on(backend, "bills_key", bills::TABLE, &["account", "kind", "day"]);
+    steps.push(("0042_bills_key", backend.build(key.clone().unique())));
     steps
 }
 
@@ -120,6 +132,37 @@ fn indexes(backend: DbBackend) -> Vec<(&'static str, IndexCreateStatement)> {
             plain("idempotency_keys_created_at", idempotency_keys::TABLE, &["created_at"])
         }),
         ("0021_api_keys_hash", unique("api_keys_hash", api_keys::TABLE, &["hash"])),
+    ]
+}
+
+/// What refunds, further attempts and other amounts than the charge's need in tables that were
+/// there before. Rows that were there, and those that an older instance beside this one still
+/// writes, get the default.
+fn columns_of_refunds(backend: DbBackend) -> Vec<(&'static str, TableAlterStatement)> {
+    let zero = |name| whole(name).default(0_i64).take();
+    let maybe = |name| ColumnDef::new(name).big_integer().take();
+    vec![
+        ("0022_charges_open_choice", add(charges::TABLE, zero("open_choice"))),
+        ("0023_charges_refunds", add(charges::TABLE, zero("refunds"))),
+        ("0024_charges_amount_paid", add(charges::TABLE, maybe("amount_paid"))),
+        ("0025_attempts_payer", add(attempts::TABLE, long(backend, "payer"))),
+        ("0026_attempts_amount_paid", add(attempts::TABLE, maybe("amount_paid"))),
+        ("0027_events_refund", add(events::TABLE, uuid(backend, "refund"))),
+        ("0028_idempotency_keys_refund", add(idempotency_keys::TABLE, uuid(backend, "refund"))),
+    ]
+}
+
+fn indexes_of_refunds(backend: DbBackend) -> Vec<(&'static str, IndexCreateStatement)> {
+    let one = |name, columns: &[&'static str]| on(backend, name, refunds::TABLE, columns);
+    vec![
+        ("0030_refunds_refund_no", {
+            one("refunds_refund_no", &["app", "mode", "refund_no"]).unique().to_owned()
+        }),
+        ("0031_refunds_out_refund_no", {
+            one("refunds_out_refund_no", &["account", "out_refund_no"]).unique().to_owned()
+        }),
+        ("0032_refunds_scope", one("refunds_scope", &["app", "mode", "id"])),
+        ("0033_refunds_charge", one("refunds_charge", &["charge", "id"])),
     ]
 }
 
@@ -247,6 +290,54 @@ fn make_deliveries(backend: DbBackend) -> TableCreateStatement {
     table(backend, deliveries::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
 }
 
+fn make_refunds(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("app", 40),
+        words("mode", 8),
+        uuid(backend, "charge").not_null().take(),
+        uuid(backend, "attempt").not_null().take(),
+        words("account", 80),
+        words("refund_no", 64),
+        words("out_refund_no", 64),
+        whole("amount"),
+        long(backend, "reason"),
+        words("cause", 24),
+        long(backend, "metadata").not_null().take(),
+        whole("created_at"),
+        words("status", 16),
+        ColumnDef::new("ended_at").big_integer().take(),
+        long(backend, "failure"),
+        long(backend, "provider_no"),
+    ];
+    table(backend, refunds::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
+}
+
+fn make_bills(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "id").not_null().take(),
+        words("account", 80),
+        words("kind", 16),
+        words("day", 10),
+        words("packing", 8),
+        whole("bytes"),
+        whole("parts"),
+        ColumnDef::new("lines").big_integer().take(),
+        whole("fetched_at"),
+    ];
+    table(backend, bills::TABLE, columns).primary_key(&mut index(["id"])).to_owned()
+}
+
+fn make_bill_parts(backend: DbBackend) -> TableCreateStatement {
+    let body = match backend {
+        // Its blob ends at 64 KiB.
+        DbBackend::MySql => ColumnDef::new("body").custom("mediumblob").not_null().take(),
+        _ => ColumnDef::new("body").blob().not_null().take(),
+    };
+    let columns = [uuid(backend, "bill").not_null().take(), whole("part"), body];
+    table(backend, bills::PARTS, columns).primary_key(&mut index(["bill", "part"])).to_owned()
+}
+
 fn make_idempotency_keys(backend: DbBackend) -> TableCreateStatement {
     let columns = [
         words("app", 40),
@@ -302,6 +393,10 @@ fn table<const N: usize>(
         table.character_set("utf8mb4").collate("utf8mb4_bin");
     }
     table
+}
+
+fn add(name: &'static str, mut column: ColumnDef) -> TableAlterStatement {
+    Table::alter().table(name).add_column(&mut column).to_owned()
 }
 
 fn index<const N: usize>(columns: [&'static str; N]) -> IndexCreateStatement {

@@ -2,12 +2,12 @@
 //! little left to do; and looked at again when a transaction must be run a second time.
 
 use crate::tables::{attempts, charges, deliveries, events, id, idempotency_keys, jobs, number};
-use crate::tables::{text, text_maybe, time};
+use crate::tables::{refunds, text, text_maybe, time};
 use sea_orm::Value;
 use std::hash::{BuildHasher, Hash, RandomState};
 use tongbao_core::{ChargeWrite, Endpoint, JobChange, NewJob, RefusedNotice, Scope};
 use tongbao_engine::{Commit, IdempotencyStep};
-use tongbao_types::EndpointId;
+use tongbao_types::{EndpointId, Timestamp};
 
 /// A row's values, in the order of its table's columns, or as said.
 pub(crate) type Row = Vec<Value>;
@@ -29,6 +29,10 @@ pub(crate) struct Plan {
     pub(crate) attempts_new: Vec<Row>,
     /// Charge, id; then what changes.
     pub(crate) attempts_changed: Vec<Row>,
+    /// Rows of `refunds`.
+    pub(crate) refunds_new: Vec<Row>,
+    /// Id; then what changes.
+    pub(crate) refunds_changed: Vec<Row>,
     /// Rows of `events`.
     pub(crate) events: Vec<Row>,
     /// Rows of `deliveries`.
@@ -43,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) jobs_dropped: Vec<Row>,
     /// Rows of `jobs`.
     pub(crate) jobs_put: Vec<Row>,
+    /// Rows of `jobs`, and no later than when those that are there already fall due.
+    pub(crate) jobs_hastened: Vec<(Row, i64)>,
     /// A row of `refused_notices`.
     pub(crate) refused: Option<RefusedNotice>,
     /// A row of `endpoints`.
@@ -68,7 +74,7 @@ impl Plan {
         }
         let mut jobs = Vec::new();
         if let Some(changes) = commit.changes {
-            plan.charge(&changes, &commit.event_bodies);
+            plan.charge(&changes, commit.event_bodies);
             jobs = changes.jobs;
         }
         if let Some(delivery) = &commit.delivery_tried {
@@ -85,6 +91,7 @@ impl Plan {
     /// holds nothing but what every payment needs.
     pub(crate) fn is_plain(&self) -> bool {
         let rare = self.key_forgotten.is_some()
+            || !self.jobs_hastened.is_empty()
             || self.refused.is_some()
             || self.endpoint.is_some()
             || self.endpoint_gone.is_some();
@@ -115,7 +122,7 @@ impl Plan {
         }
     }
 
-    fn charge(&mut self, changes: &tongbao_core::Changes, bodies: &[String]) {
+    fn charge(&mut self, changes: &tongbao_core::Changes, bodies: Vec<String>) {
         let charge = &changes.charge;
         self.touch("charge", charge.id);
         match changes.write {
@@ -139,26 +146,39 @@ impl Plan {
                 self.attempts_changed.push(row);
             }
         }
-        let bodies = bodies.iter().map(String::as_str).chain(std::iter::repeat(""));
+        self.refunds(changes);
+        let bodies = bodies.into_iter().chain(std::iter::repeat_with(String::new));
         self.events = changes.events.iter().zip(bodies).map(|(e, b)| events::row(e, b)).collect();
     }
 
+    fn refunds(&mut self, changes: &tongbao_core::Changes) {
+        for refund in &changes.refunds {
+            if changes.refunds_new.contains(&refund.id) {
+                self.touch("refund_no", (&refund.scope, &refund.refund_no));
+                self.touch("out_refund_no", (&refund.account, &refund.out_refund_no));
+                self.refunds_new.push(refunds::row(refund));
+            } else if changes.refunds_changed.contains(&refund.id) {
+                let mut row = vec![id(refund.id.uuid())];
+                row.extend(refunds::changing(refund));
+                self.refunds_changed.push(row);
+            }
+        }
+    }
+
     /// Leases are settled first; then the promises, of which only the last word about each key
-    /// counts: what is dropped goes, and the first promise after that stays.
+    /// counts: what is dropped goes, and the first promise after that stays, hastened or not.
     fn jobs(&mut self, changes: impl Iterator<Item = JobChange>) {
         let mut dropped: Vec<String> = Vec::new();
-        let mut put: Vec<(String, NewJob)> = Vec::new();
+        let mut put: Vec<Promise> = Vec::new();
         for change in changes {
             match change {
                 JobChange::Put(job) => {
-                    let key = job.kind.key();
-                    if put.iter().all(|(known, _)| *known != key) {
-                        put.push((key, job));
-                    }
+                    Promise::of(&mut put, job);
                 }
+                JobChange::Hasten(job) => Promise::of(&mut put, job).hasten(job.run_at),
                 JobChange::Drop(kind) => {
                     let key = kind.key();
-                    put.retain(|(known, _)| *known != key);
+                    put.retain(|known| known.key != key);
                     if !dropped.contains(&key) {
                         dropped.push(key);
                     }
@@ -174,16 +194,48 @@ impl Plan {
                 }
             }
         }
-        for key in put.iter().map(|(key, _)| key).filter(|key| !dropped.contains(key)) {
+        for key in put.iter().map(|promise| &promise.key).filter(|key| !dropped.contains(key)) {
             self.touches.push(hash("key", key));
         }
         dropped.iter().for_each(|key| self.touches.push(hash("key", key)));
         self.jobs_dropped = dropped.into_iter().map(|key| vec![text(key)]).collect();
-        self.jobs_put = put.iter().map(|(_, job)| jobs::row(job)).collect();
+        for promise in put {
+            let row = jobs::row(&promise.job);
+            match promise.latest {
+                None => self.jobs_put.push(row),
+                Some(latest) => self.jobs_hastened.push((row, latest.as_micros())),
+            }
+        }
     }
 
     fn touch(&mut self, what: &str, which: impl Hash) {
         self.touches.push(hash(what, which));
+    }
+}
+
+/// What a commit promises under one key.
+struct Promise {
+    key: String,
+    /// What is written if there is no such promise.
+    job: NewJob,
+    /// When one that is there already must fall due at the latest.
+    latest: Option<Timestamp>,
+}
+
+impl Promise {
+    /// The promise under the job's key; the job itself becomes it if there was none.
+    fn of(all: &mut Vec<Promise>, job: NewJob) -> &mut Promise {
+        let key = job.kind.key();
+        let at = all.iter().position(|known| known.key == key).unwrap_or_else(|| {
+            all.push(Promise { key, job, latest: None });
+            all.len() - 1
+        });
+        &mut all[at]
+    }
+
+    fn hasten(&mut self, run_at: Timestamp) {
+        self.job.run_at = self.job.run_at.min(run_at);
+        self.latest = Some(self.latest.map_or(run_at, |latest| latest.min(run_at)));
     }
 }
 

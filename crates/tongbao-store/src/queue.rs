@@ -4,7 +4,7 @@
 //! later time cost nothing, and jobs that somebody holds are never looked at. Leases run by the
 //! database's clock, since instances may disagree about the time.
 
-use crate::error::{self, Broken};
+use crate::error::{self, Broken, Fault};
 use crate::sql::{Transaction, ask, run};
 use crate::tables::{Cells, id, jobs};
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
@@ -143,7 +143,7 @@ fn oldest_first() -> SelectStatement {
 /// know that.
 pub(crate) async fn release_all<T: Transaction + ?Sized>(
     transaction: &mut T,
-) -> Result<u64, sea_orm::DbErr> {
+) -> Result<u64, Fault> {
     let update = Query::update()
         .table(jobs::TABLE)
         .value("lease_until", 0_i64)

@@ -3,30 +3,35 @@
 
 use crate::error;
 use crate::tables::{
-    Cells, api_keys, attempts, charges, deliveries, endpoints, events, id, idempotency_keys,
+    Row, api_keys, attempts, charges, deliveries, endpoints, events, id, idempotency_keys, refunds,
     refused_notices,
 };
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 use std::collections::HashMap;
-use tongbao_core::{Attempt, Delivery, Endpoint, Loaded, RefusedNotice, Scope};
+use tongbao_core::{Attempt, Charge, Delivery, Endpoint, Loaded, Refund, RefusedNotice, Scope};
 use tongbao_engine::{
     ApiKey, ChargeFilter, DeliveryFilter, EventFilter, IdempotencyRow, LoadedDelivery, Page,
-    StoreError, StoredEvent,
+    RefundFilter, StoreError, StoredEvent,
 };
-use tongbao_types::{AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo};
+use tongbao_types::{
+    AccountName, AppName, ChargeId, DeliveryId, EventId, Fen, OutTradeNo, RefundId,
+};
 use uuid::Uuid;
 
 type Read<T> = Result<T, StoreError>;
 
-/// A charge with its attempts in one statement, and with the notices refused for it.
+/// A charge with its attempts in one statement, and with its refunds, if it has any, and the
+/// notices refused for it.
 pub(crate) async fn charge(
     database: &DatabaseConnection,
     charge: ChargeId,
 ) -> Read<Option<Loaded>> {
     let mut select = charges_with_attempts();
     let select = select.and_where(Expr::col((charges::TABLE, "id")).eq(id(charge.uuid())));
-    let Some(mut loaded) = fold(&ask(database, select).await?, 0)?.pop() else { return Ok(None) };
+    let mut found = fold(&ask(database, select).await?)?;
+    fill_refunds(database, &mut found).await?;
+    let Some(mut loaded) = found.pop() else { return Ok(None) };
     loaded.refused = refused(database, &[charge]).await?;
     Ok(Some(loaded))
 }
@@ -45,7 +50,9 @@ pub(crate) async fn charge_by_out_trade_no(
         .to_owned();
     let mut select = charges_with_attempts();
     let select = select.and_where(Expr::col((charges::TABLE, "id")).in_subquery(found));
-    Ok(fold(&ask(database, select).await?, 0)?.pop())
+    let mut found = fold(&ask(database, select).await?)?;
+    fill_refunds(database, &mut found).await?;
+    Ok(found.pop())
 }
 
 /// Charges of a scope, newest first.
@@ -79,17 +86,56 @@ pub(crate) async fn charges(
         select.and_where(Expr::exists(through));
     }
     let rows = paged(database, select, bounds(page, ChargeId::uuid)).await?;
-    let ids: Vec<ChargeId> = rows.iter().map(|r| charges::read_id(r, 0)).collect::<Read<_>>()?;
-    let mut attempts = attempts_of(database, &ids).await?;
+    let found = rows.iter().map(|row| charges::read(row, 0)).collect::<Read<Vec<_>>>()?;
+    let ids: Vec<ChargeId> = found.iter().map(|charge| charge.id).collect();
+    let mut attempts = attempts_of(database, &found).await?;
     let mut refused = by_charge(refused(database, &ids).await?, |notice| notice.charge);
-    let loaded = rows.iter().zip(ids).map(|(row, id)| {
-        Ok(Loaded {
-            charge: charges::read(row, 0)?,
-            attempts: attempts.remove(&id).unwrap_or_default(),
-            refused: refused.remove(&id).unwrap_or_default(),
-        })
+    let loaded = found.into_iter().map(|charge| Loaded {
+        attempts: attempts.remove(&charge.id).unwrap_or_default(),
+        refunds: Vec::new(),
+        refused: refused.remove(&charge.id).unwrap_or_default(),
+        charge,
     });
-    loaded.collect()
+    let mut loaded: Vec<Loaded> = loaded.collect();
+    fill_refunds(database, &mut loaded).await?;
+    Ok(loaded)
+}
+
+/// A refund of any scope.
+pub(crate) async fn refund(
+    database: &DatabaseConnection,
+    refund: RefundId,
+) -> Read<Option<Refund>> {
+    let mut select = whole(refunds::TABLE, &refunds::COLUMNS);
+    let rows = ask(database, select.and_where(Expr::col("id").eq(id(refund.uuid())))).await?;
+    rows.first().map(|row| refunds::read(row, 0)).transpose()
+}
+
+/// Refunds of a scope, newest first.
+pub(crate) async fn refunds(
+    database: &DatabaseConnection,
+    scope: &Scope,
+    filter: &RefundFilter,
+    page: Page<RefundId>,
+) -> Read<Vec<Refund>> {
+    let mut select = list(refunds::TABLE, &refunds::COLUMNS, scope);
+    if let Some(charge) = filter.charge {
+        select.and_where(Expr::col("charge").eq(id(charge.uuid())));
+    }
+    if let Some(refund_no) = &filter.refund_no {
+        select.and_where(Expr::col("refund_no").eq(refund_no.as_str()));
+    }
+    if let Some(status) = &filter.status {
+        select.and_where(Expr::col("status").eq(status.as_str()));
+    }
+    if let Some(after) = filter.created_after {
+        select.and_where(Expr::col("created_at").gte(after.as_micros()));
+    }
+    if let Some(before) = filter.created_before {
+        select.and_where(Expr::col("created_at").lt(before.as_micros()));
+    }
+    let rows = paged(database, select, bounds(page, RefundId::uuid)).await?;
+    rows.iter().map(|row| refunds::read(row, 0)).collect()
 }
 
 /// An event of a scope.
@@ -204,21 +250,55 @@ pub(crate) async fn api_keys(database: &DatabaseConnection, app: &AppName) -> Re
     rows.iter().map(api_keys::read).collect()
 }
 
-/// Makes charges out of rows of charges joined with attempts, the first column of a charge at `at`.
-pub(crate) fn fold(rows: &[QueryResult], at: usize) -> Read<Vec<Loaded>> {
+/// Makes charges out of rows of charges joined with attempts.
+fn fold(rows: &[QueryResult]) -> Read<Vec<Loaded>> {
     let mut all: Vec<Loaded> = Vec::new();
-    for row in rows {
-        let id = charges::read_id(row, at)?;
-        if all.last().is_none_or(|last| last.charge.id != id) {
-            let charge = charges::read(row, at)?;
-            all.push(Loaded { charge, attempts: Vec::new(), refused: Vec::new() });
-        }
-        let attempt = attempts::read(row, at + charges::COLUMNS.len())?;
-        let last = all.last_mut().expect("one was pushed if there was none");
-        last.attempts.extend(attempt);
-    }
+    rows.iter().try_for_each(|row| fold_row(&mut all, row))?;
     all.iter_mut().for_each(|loaded| loaded.attempts.sort_by_key(|attempt| attempt.id));
     Ok(all)
+}
+
+/// Adds a row of a charge joined with an attempt to the charge before it or as a new one.
+pub(crate) fn fold_row(all: &mut Vec<Loaded>, row: &impl Row) -> Read<()> {
+    let id = charges::read_id(row, 0)?;
+    if all.last().is_none_or(|last| last.charge.id != id) {
+        let charge = charges::read(row, 0)?;
+        let (attempts, refunds) = (Vec::new(), Vec::new());
+        all.push(Loaded { charge, attempts, refunds, refused: Vec::new() });
+    }
+    let last = all.last_mut().expect("one was pushed if there was none");
+    let amount = last.charge.amount.fen();
+    let attempt = attempts::read(row, charges::COLUMNS.len(), |_| amount)?;
+    last.attempts.extend(attempt);
+    Ok(())
+}
+
+/// The question for the refunds of those charges that have any, oldest first; none if no charge
+/// has any.
+fn ask_for_refunds<'a>(charges: impl IntoIterator<Item = &'a Loaded>) -> Option<SelectStatement> {
+    let any = charges.into_iter().filter(|loaded| loaded.charge.refunds > 0);
+    let ids: Vec<Uuid> = any.map(|loaded| loaded.charge.id.uuid()).collect();
+    let mut select = whole(refunds::TABLE, &refunds::COLUMNS);
+    let these = select.and_where(Expr::col("charge").is_in(ids.iter().copied()));
+    (!ids.is_empty()).then(|| these.order_by("id", Order::Asc).to_owned())
+}
+
+/// Gives the refunds that were found to their charges, of which one may be there several times.
+fn give_refunds<'a>(
+    rows: &[QueryResult],
+    charges: impl IntoIterator<Item = &'a mut Loaded>,
+) -> Read<()> {
+    let all = rows.iter().map(|row| refunds::read(row, 0)).collect::<Read<Vec<_>>>()?;
+    let all = by_charge(all, |refund| refund.charge);
+    for loaded in charges {
+        loaded.refunds = all.get(&loaded.charge.id).cloned().unwrap_or_default();
+    }
+    Ok(())
+}
+
+async fn fill_refunds(database: &DatabaseConnection, charges: &mut [Loaded]) -> Read<()> {
+    let Some(select) = ask_for_refunds(&*charges) else { return Ok(()) };
+    give_refunds(&ask(database, &select).await?, charges)
 }
 
 /// The notices refused for these charges.
@@ -242,16 +322,19 @@ pub(crate) async fn ready(database: &DatabaseConnection) -> Read<()> {
 
 async fn attempts_of(
     database: &DatabaseConnection,
-    charges: &[ChargeId],
+    charges: &[Charge],
 ) -> Read<HashMap<ChargeId, Vec<Attempt>>> {
     if charges.is_empty() {
         return Ok(HashMap::new());
     }
     let mut select = whole(attempts::TABLE, &attempts::COLUMNS);
-    let these = Expr::col("charge").is_in(charges.iter().map(|id| id.uuid()));
+    let these = Expr::col("charge").is_in(charges.iter().map(|charge| charge.id.uuid()));
     let select = select.and_where(these).order_by("id", Order::Asc);
     let rows = ask(database, select).await?;
-    let all = rows.iter().filter_map(|row| attempts::read(row, 0).transpose());
+    let amounts: HashMap<ChargeId, Fen> =
+        charges.iter().map(|charge| (charge.id, charge.amount.fen())).collect();
+    let read = |row| attempts::read(row, 0, |charge| amounts[&charge]).transpose();
+    let all = rows.iter().filter_map(read);
     Ok(by_charge(all.collect::<Read<Vec<_>>>()?, |attempt| attempt.charge))
 }
 
@@ -321,7 +404,37 @@ async fn ask(database: &DatabaseConnection, select: &SelectStatement) -> Read<Ve
     database.query_all(select).await.map_err(error::store)
 }
 
-/// For whoever folds rows that carry a number before the charge.
-pub(crate) fn place(row: &QueryResult) -> Read<i64> {
-    Cells::of(row, 0).next()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Maker, attempt, charge, insert, scope};
+    use crate::explain;
+
+    #[tokio::test]
+    async fn refunds_are_asked_for_where_there_are_any_and_found_by_their_charge() {
+        let empty = explain::empty().await;
+        let maker = &mut Maker::new();
+        let mut charges = Vec::new();
+        for at in 0..3 {
+            let charge = charge(maker, &scope("a"), &format!("N{at}"));
+            let attempt = attempt(maker, charge.id, "acc", "T");
+            charges.push(insert(charge, vec![attempt]).after());
+        }
+        assert!(ask_for_refunds(&charges).is_none());
+        charges[0].charge.refunds = 1;
+        charges[2].charge.refunds = 2;
+        let steps = explain::built(&empty.0, &ask_for_refunds(&charges).unwrap()).await;
+        assert_eq!(steps[0], "SEARCH refunds USING INDEX refunds_charge (charge=?)");
+        explain::end(empty).await;
+    }
+
+    #[tokio::test]
+    async fn a_page_of_refunds_is_read_in_the_order_of_an_index() {
+        let empty = explain::empty().await;
+        let mut select = list(refunds::TABLE, &refunds::COLUMNS, &scope("a"));
+        select.order_by("id", Order::Desc).limit(9);
+        let steps = explain::built(&empty.0, &select).await;
+        assert_eq!(steps, ["SEARCH refunds USING INDEX refunds_scope (app=? AND mode=?)"]);
+        explain::end(empty).await;
+    }
 }

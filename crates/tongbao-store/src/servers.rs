@@ -2,7 +2,7 @@
 //! for reasons of their own (a deadlock, a serialisation failure); then it runs again, a few times,
 //! after a short wait of random length.
 
-use crate::error::{Broken, may_run_again};
+use crate::error::{Broken, Fault, may_run_again};
 use crate::work::{Done, Work, perform};
 use sea_orm::{DatabaseConnection, TransactionTrait};
 use std::time::Duration;
@@ -30,11 +30,11 @@ pub(crate) async fn run(database: &DatabaseConnection, work: &Work) -> Result<Do
 }
 
 async fn once(database: &DatabaseConnection, work: &Work) -> Result<Done, Broken> {
-    let mut transaction = database.begin().await?;
+    let mut transaction = database.begin().await.map_err(Fault::Pool)?;
     match perform(work, &mut transaction).await {
         Ok(done) => {
             // If the answer is lost it may have been written; the caller looks and decides again.
-            transaction.commit().await.map_err(Broken::Database)?;
+            transaction.commit().await.map_err(|error| Broken::Database(error.into()))?;
             Ok(done)
         }
         Err(broken) => {

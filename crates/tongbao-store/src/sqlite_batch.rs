@@ -1,117 +1,64 @@
-//! Many commits in few statements, on SQLite. The SQL is written by hand, here and in
-//! [`crate::sqlite_loader`] alone, because measuring asked for it. Whatever the commits of a group
-//! write into one table goes into it by one statement with many rows, and the statements of a group
-//! go to the connection's thread in two trips, since a trip costs more than a statement: first
-//! those whose rows are counted, then the others. There are few sizes, so that all stay prepared,
-//! and rows that are left over are empty and touch nothing.
+//! Many commits in one go, on SQLite. The SQL is written by hand, here and in
+//! [`crate::sqlite_loader`] alone, because measuring asked for it: there is one statement for each
+//! kind of row, prepared once, and no builder runs while everybody waits for the writer.
 //!
 //! It is optimistic: where the number of rows touched is not what it must be, or anything fails,
 //! [`write`] says no more than that, the whole group is undone, and [`crate::commit`] writes its
 //! members one by one to find out whose fault it was.
 
-use crate::error::from_sqlx;
 use crate::plan::{Plan, Row};
-use crate::sql::add;
-use crate::tables::{attempts, charges, deliveries, events, idempotency_keys, jobs};
-use sea_orm::{DbErr, Value};
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Arguments, AssertSqlSafe};
-use std::collections::HashMap;
-use std::fmt::Write;
-use std::sync::Arc;
+use crate::sqlite;
+use crate::tables::{attempts, charges, deliveries, events, idempotency_keys, jobs, refunds};
+use rusqlite::Connection;
 
-/// How many rows the statements of a trip have; 128 times the 26 columns of `charges` stay far
-/// below SQLite's limit of 32,766 values.
-const SIZES: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
-const SIZE_MAX: usize = SIZES[SIZES.len() - 1];
-
-/// The texts made so far, by their statements and the number of rows in each.
-#[derive(Default)]
-pub(crate) struct Texts(HashMap<(Vec<Shape>, usize), Arc<str>>);
+/// The texts of all kinds, in the order of [`Shape::ALL`].
+pub(crate) struct Texts([String; Shape::ALL.len()]);
 
 /// What stands between a group and its being written.
+#[derive(Debug)]
 pub(crate) enum Unsettled {
     /// A statement touched more or fewer rows than it must.
     Guarded,
     /// A statement failed.
-    Failed(DbErr),
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Unsettled {
+    fn from(error: rusqlite::Error) -> Unsettled {
+        Unsettled::Failed(error)
+    }
+}
+
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts(Shape::ALL.map(Shape::text))
+    }
 }
 
 /// Writes all plans inside a transaction that the caller began. No two of them may touch one row.
-pub(crate) async fn write(
+pub(crate) fn write(
     plans: &[&Plan],
-    texts: &mut Texts,
-    connection: &mut SqliteConnection,
+    texts: &Texts,
+    connection: &Connection,
 ) -> Result<(), Unsettled> {
-    let (guarded, others): (Vec<Shape>, Vec<Shape>) =
-        Shape::ALL.into_iter().partition(|shape| shape.is_guarded());
-    let n_rows: usize = guarded.iter().map(|shape| count(*shape, plans)).sum();
-    let touched = write_shapes(&guarded, plans, texts, connection).await;
-    if touched.map_err(Unsettled::Failed)? != n_rows as u64 {
-        return Err(Unsettled::Guarded);
-    }
-    let touched = write_shapes(&others, plans, texts, connection).await;
-    touched.map(drop).map_err(Unsettled::Failed)
-}
-
-fn count(shape: Shape, plans: &[&Plan]) -> usize {
-    plans.iter().map(|plan| shape.rows(plan).len()).sum()
-}
-
-/// Writes all rows of some kinds, and counts those that were touched: at most one for each, so a
-/// sum that fits means that each fits.
-async fn write_shapes(
-    shapes: &[Shape],
-    plans: &[&Plan],
-    texts: &mut Texts,
-    connection: &mut SqliteConnection,
-) -> Result<u64, DbErr> {
-    let rows_of = |shape: &Shape| {
-        let rows: Vec<&Row> = plans.iter().flat_map(|plan| shape.rows(plan)).collect();
-        (*shape, rows)
-    };
-    let rows: Vec<(Shape, Vec<&Row>)> = shapes.iter().map(rows_of).collect();
-    let longest = rows.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
-    let mut touched = 0;
-    for from in (0..longest).step_by(SIZE_MAX) {
-        let part = rows.iter().filter(|(_, rows)| rows.len() > from);
-        let part = part.map(|(shape, rows)| (*shape, &rows[from..rows.len().min(from + SIZE_MAX)]));
-        touched += trip(&part.collect::<Vec<_>>(), texts, connection).await?;
-    }
-    Ok(touched)
-}
-
-/// Statements of one size, in one trip.
-async fn trip(
-    parts: &[(Shape, &[&Row])],
-    texts: &mut Texts,
-    connection: &mut SqliteConnection,
-) -> Result<u64, DbErr> {
-    let longest = parts.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
-    let size = SIZES.iter().copied().find(|size| *size >= longest);
-    let size = size.expect("no part is longer than the largest size");
-    let mut arguments = SqliteArguments::default();
-    for (_, rows) in parts {
-        let width = rows[0].len();
-        arguments.reserve(size * width, 0);
-        for value in rows.iter().flat_map(|row| row.iter()) {
-            add(&mut arguments, value)?;
+    for (shape, text) in Shape::ALL.into_iter().zip(&texts.0) {
+        let mut rows = plans.iter().flat_map(|plan| shape.rows(plan)).peekable();
+        if rows.peek().is_none() {
+            continue;
         }
-        for _ in rows.len() * width..size * width {
-            add(&mut arguments, &Value::BigInt(None))?;
+        let mut statement = connection.prepare_cached(text)?;
+        for row in rows {
+            let touched = sqlite::run(&mut statement, row)?;
+            if shape.is_guarded() && touched != 1 {
+                return Err(Unsettled::Guarded);
+            }
         }
     }
-    let shapes: Vec<Shape> = parts.iter().map(|(shape, _)| *shape).collect();
-    let text = texts.0.entry((shapes, size)).or_insert_with_key(|(shapes, size)| {
-        let texts: Vec<String> = shapes.iter().map(|shape| shape.text(*size)).collect();
-        texts.join(";\n").into()
-    });
-    let query = sqlx::query_with(AssertSqlSafe(Arc::clone(text)), arguments);
-    Ok(query.execute(&mut *connection).await.map_err(from_sqlx)?.rows_affected())
+    Ok(())
 }
 
 /// The kinds of statements, in the order in which [`crate::commit`] runs them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     KeyBegun,
     KeyDone,
@@ -119,6 +66,8 @@ enum Shape {
     ChargeChanged,
     AttemptsNew,
     AttemptsChanged,
+    RefundsNew,
+    RefundsChanged,
     Events,
     Deliveries,
     DeliveryTried,
@@ -129,13 +78,15 @@ enum Shape {
 }
 
 impl Shape {
-    const ALL: [Shape; 13] = [
+    const ALL: [Shape; 15] = [
         Shape::KeyBegun,
         Shape::KeyDone,
         Shape::ChargeNew,
         Shape::ChargeChanged,
         Shape::AttemptsNew,
         Shape::AttemptsChanged,
+        Shape::RefundsNew,
+        Shape::RefundsChanged,
         Shape::Events,
         Shape::Deliveries,
         Shape::DeliveryTried,
@@ -153,6 +104,8 @@ impl Shape {
             Shape::ChargeChanged => plan.charge_changed.as_slice(),
             Shape::AttemptsNew => &plan.attempts_new,
             Shape::AttemptsChanged => &plan.attempts_changed,
+            Shape::RefundsNew => &plan.refunds_new,
+            Shape::RefundsChanged => &plan.refunds_changed,
             Shape::Events => &plan.events,
             Shape::Deliveries => &plan.deliveries,
             Shape::DeliveryTried => plan.delivery_tried.as_slice(),
@@ -169,80 +122,54 @@ impl Shape {
         !matches!(self, Shape::KeyDone | Shape::JobsDropped | Shape::JobsPut)
     }
 
-    fn text(self, n: usize) -> String {
+    fn text(self) -> String {
         match self {
-            Shape::KeyBegun => insert(idempotency_keys::TABLE, &idempotency_keys::COLUMNS, n),
+            Shape::KeyBegun => insert(idempotency_keys::TABLE, &idempotency_keys::COLUMNS),
             Shape::KeyDone => {
                 let key = ["app", "mode", "key"];
-                update(idempotency_keys::TABLE, &key, &["status", "body"], n)
+                update(idempotency_keys::TABLE, &key, &["status", "body"])
             }
-            Shape::ChargeNew => insert(charges::TABLE, &charges::COLUMNS, n),
-            Shape::ChargeChanged => {
-                update(charges::TABLE, &["id", "version"], &charges::CHANGING, n)
-            }
-            Shape::AttemptsNew => insert(attempts::TABLE, &attempts::COLUMNS, n),
+            Shape::ChargeNew => insert(charges::TABLE, &charges::COLUMNS),
+            Shape::ChargeChanged => update(charges::TABLE, &["id", "version"], &charges::CHANGING),
+            Shape::AttemptsNew => insert(attempts::TABLE, &attempts::COLUMNS),
             Shape::AttemptsChanged => {
-                update(attempts::TABLE, &["charge", "id"], &attempts::CHANGING, n)
+                update(attempts::TABLE, &["charge", "id"], &attempts::CHANGING)
             }
-            Shape::Events => insert(events::TABLE, &events::COLUMNS, n),
-            Shape::Deliveries => insert(deliveries::TABLE, &deliveries::COLUMNS, n),
-            Shape::DeliveryTried => update(deliveries::TABLE, &["id"], &deliveries::CHANGING, n),
-            Shape::JobsFinished => {
-                format!("delete from jobs where (id, epoch) in (values {})", tuples(2, n))
-            }
-            Shape::JobsAgain => format!(
-                "update jobs set run_at = v.column3, last_error = v.column4, lease_until = 0, \
-                 epoch = jobs.epoch + 1 from (values {}) as v \
-                 where jobs.id = v.column1 and jobs.epoch = v.column2",
-                tuples(4, n)
-            ),
-            Shape::JobsDropped => {
-                format!("delete from jobs where \"key\" in (values {})", tuples(1, n))
-            }
+            Shape::RefundsNew => insert(refunds::TABLE, &refunds::COLUMNS),
+            Shape::RefundsChanged => update(refunds::TABLE, &["id"], &refunds::CHANGING),
+            Shape::Events => insert(events::TABLE, &events::COLUMNS),
+            Shape::Deliveries => insert(deliveries::TABLE, &deliveries::COLUMNS),
+            Shape::DeliveryTried => update(deliveries::TABLE, &["id"], &deliveries::CHANGING),
+            Shape::JobsFinished => "delete from jobs where id = ? and epoch = ?".to_owned(),
+            Shape::JobsAgain => "update jobs set run_at = ?3, last_error = ?4, lease_until = 0, \
+                                 epoch = epoch + 1 where id = ?1 and epoch = ?2"
+                .to_owned(),
+            Shape::JobsDropped => "delete from jobs where \"key\" = ?".to_owned(),
             Shape::JobsPut => {
-                insert(jobs::TABLE, &jobs::COLUMNS, n) + " on conflict (\"key\") do nothing"
+                insert(jobs::TABLE, &jobs::COLUMNS) + " on conflict (\"key\") do nothing"
             }
         }
     }
 }
 
-/// An empty row has no first value, which every row of every table has.
-fn insert(table: &str, columns: &[&str], n: usize) -> String {
-    let names = columns.join("\", \"");
-    let values = tuples(columns.len(), n);
-    format!(
-        "insert into {table} (\"{names}\") select * from (values {values}) as v \
-         where v.column1 is not null"
-    )
+fn insert(table: &str, columns: &[&str]) -> String {
+    let places = vec!["?"; columns.len()].join(", ");
+    format!("insert into {table} (\"{}\") values ({places})", columns.join("\", \""))
 }
 
 /// The values of a row are those that find it, then those that it gets.
-fn update(table: &str, key: &[&str], changing: &[&str], n: usize) -> String {
-    let values = tuples(key.len() + changing.len(), n);
-    let sets = (key.len() + 1..).zip(changing).fold(String::new(), |mut text, (at, column)| {
-        let comma = if text.is_empty() { "" } else { ", " };
-        write!(text, "{comma}\"{column}\" = v.column{at}").expect("a string takes any text");
-        text
-    });
-    let finds = (1..).zip(key).fold(String::new(), |mut text, (at, column)| {
-        let and = if text.is_empty() { "" } else { " and " };
-        write!(text, "{and}{table}.\"{column}\" = v.column{at}").expect("a string takes any text");
-        text
-    });
-    format!("update {table} set {sets} from (values {values}) as v where {finds}")
-}
-
-fn tuples(columns: usize, n: usize) -> String {
-    let tuple = format!("({})", vec!["?"; columns].join(","));
-    vec![tuple; n].join(",")
+fn update(table: &str, key: &[&str], changing: &[&str]) -> String {
+    let equal = |(at, column): (usize, &&str)| format!("\"{column}\" = ?{at}");
+    let finds: Vec<String> = (1..).zip(key).map(equal).collect();
+    let sets: Vec<String> = (key.len() + 1..).zip(changing).map(equal).collect();
+    format!("update {table} set {} where {}", sets.join(", "), finds.join(" and "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Plan, Shape, Texts, Unsettled, write};
     use crate::data::*;
-    use crate::explain;
-    use sqlx::{Connection, SqliteConnection};
+    use crate::{explain, sqlite};
     use tongbao_core::{DeliveryState, EventKind, JobChange, JobKind};
     use tongbao_engine::{Commit, IdempotencyStep};
 
@@ -250,11 +177,9 @@ mod tests {
     async fn every_statement_goes_to_its_rows_by_key() {
         let empty = explain::empty().await;
         for shape in Shape::ALL {
-            let steps = explain::steps(&empty.0, &shape.text(4)).await;
-            let scans = |step: &&String| step.starts_with("SCAN");
-            let is_list = |step: &&String| step.contains("VALUES CLAUSE") || step.ends_with(" v");
-            let rows = steps.iter().filter(scans).find(|step| !is_list(step));
-            assert_eq!(rows, None, "{shape:?}: {steps:?}");
+            let steps = explain::steps(&empty.0, &shape.text()).await;
+            let scan = steps.iter().find(|step| step.starts_with("SCAN"));
+            assert_eq!(scan, None, "{shape:?}: {steps:?}");
         }
         explain::end(empty).await;
     }
@@ -264,7 +189,9 @@ mod tests {
         let attempt = attempt(maker, charge.id, "acc", &format!("N{n}"));
         let expire = put(maker, JobKind::ExpireCharge(charge.id), maker.now()).1;
         let poll = put(maker, JobKind::PollAttempt(attempt.id, charge.id), maker.now()).1;
+        let refund = refund(maker, (&charge, &attempt), &format!("R{n}"), 1);
         let mut changes = insert(charge, vec![attempt]);
+        add_refund(&mut changes, refund);
         tell(&mut changes, EventKind::ChargeCreated, maker);
         let to = endpoint(maker, &scope("a"));
         let key = idempotency(&scope("a"), &format!("K{n}"), maker.now());
@@ -281,6 +208,8 @@ mod tests {
         let JobChange::Put(job) = job else { panic!("it was put") };
         let mut changes = update(&before.after());
         changes.attempts_changed.push(changes.attempts[0].id);
+        changes.refunds[0].state = refund_states()[n % 5].clone();
+        changes.refunds_changed.push(changes.refunds[0].id);
         tell(&mut changes, EventKind::ChargeClosed, maker);
         let tried = tried(&first.deliveries[0], DeliveryState::Failed { at: maker.now() });
         let (id, epoch, run_at) = (job.id, 0, maker.now());
@@ -298,13 +227,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn groups_of_any_size_are_written_and_old_rows_are_not() {
+    async fn groups_are_written_and_old_rows_are_not() {
         let (store, folder) = explain::empty().await;
-        let url = format!("sqlite://{}/t.db", folder.display());
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        let (mut maker, mut texts) = (Maker::new(), Texts::default());
+        let connection = sqlite::to_write(&folder.join("t.db")).unwrap();
+        let (mut maker, texts) = (Maker::new(), Texts::default());
         let mut n = 0;
-        for size in [1, 2, 3, 5, 13, 131] {
+        for size in [1, 2, 13, 131] {
             let commits: Vec<Commit> = (n..n + size).map(|n| first(&mut maker, n)).collect();
             let later = (n..n + size).zip(&commits).map(|(n, c)| second(&mut maker, n, c));
             let later: Vec<Plan> = later.map(Plan::of).collect();
@@ -312,19 +240,19 @@ mod tests {
             n += size;
             for plans in [&now, &later] {
                 let plans: Vec<&Plan> = plans.iter().inspect(|p| assert!(p.is_plain())).collect();
-                assert!(write(&plans, &mut texts, &mut connection).await.is_ok(), "{size}");
+                assert!(write(&plans, &texts, &connection).is_ok(), "{size}");
             }
             // Without its events nothing but the number of rows tells that a plan is old.
             let mut old = later;
             old.iter_mut().for_each(|plan| plan.events.clear());
             let again: Vec<&Plan> = old.iter().collect();
-            let again = write(&again, &mut texts, &mut connection).await;
+            let again = write(&again, &texts, &connection);
             assert!(matches!(again, Err(Unsettled::Guarded)), "{size}");
             let twice: Vec<&Plan> = now.iter().collect();
-            let twice = write(&twice, &mut texts, &mut connection).await;
+            let twice = write(&twice, &texts, &connection);
             assert!(matches!(twice, Err(Unsettled::Failed(_))), "{size}");
         }
-        connection.close().await.unwrap();
+        drop(connection);
         explain::end((store, folder)).await;
     }
 }

@@ -1,18 +1,14 @@
-//! SQLite's loader of single charges: callers that ask at the same time are answered by one
-//! statement. A statement's way to the connection's thread and back costs more than the reading, so
-//! this is what keeps notifications cheap.
+//! SQLite's loader of single charges: a thread with a connection of its own, so that a question is
+//! answered by one prepared statement without a driver in between. Callers that ask at the same
+//! time share a transaction, which saves them the locks.
 //!
 //! What it answers was read after the question came in, so whoever was told of a commit sees it.
 
-use crate::error;
-use crate::reads;
-use crate::sql::Transaction;
+use crate::reads::fold_row;
+use crate::sqlite::say;
 use crate::sqlite_writer::on_thread_of_its_own;
-use crate::tables::{attempts, charges, text_maybe};
-use sea_orm::{DbBackend, QueryResult, Statement, Value};
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
-use std::collections::HashMap;
+use crate::tables::{attempts, charges, refunds};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tongbao_core::Loaded;
 use tongbao_engine::StoreError;
@@ -21,12 +17,12 @@ use tongbao_types::{AccountName, OutTradeNo};
 /// So many questions may wait before whoever brings more must wait too.
 const QUEUE_MAX: usize = 1024;
 
-/// Few sizes, so that there are few statements and all stay prepared; empty places are null.
-const SIZES: [usize; 4] = [1, 4, 16, 64];
+/// So many questions share a transaction at most.
+const TOGETHER_MAX: usize = 64;
 
 type Answer = Result<Option<Loaded>, StoreError>;
 
-/// The door to the loading task.
+/// The door to the loading thread.
 #[derive(Clone)]
 pub(crate) struct Loader(mpsc::Sender<Question>);
 
@@ -37,10 +33,10 @@ struct Question {
 }
 
 impl Loader {
-    /// Starts the task over a read-only connection of its own.
-    pub(crate) fn start(connection: SqliteConnection) -> Loader {
+    /// Starts the thread over a read-only connection of its own.
+    pub(crate) fn start(connection: Connection) -> Loader {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        on_thread_of_its_own("sqlite-loader", run(connection, queue));
+        on_thread_of_its_own("sqlite-loader", move || run(&connection, queue));
         Loader(sender)
     }
 
@@ -54,73 +50,69 @@ impl Loader {
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Question>) {
-    let most = SIZES[SIZES.len() - 1];
-    let mut questions = Vec::with_capacity(most);
-    let texts = SIZES.map(text);
-    while queue.recv_many(&mut questions, most).await > 0 {
-        let size = SIZES.iter().position(|size| *size >= questions.len());
-        let size = size.expect("no more are taken than the largest size");
-        let asked = ask(&questions, SIZES[size], &texts[size], &mut connection).await;
-        answer(&mut questions, asked);
+fn run(connection: &Connection, mut queue: mpsc::Receiver<Question>) {
+    let mut questions = Vec::with_capacity(TOGETHER_MAX);
+    let text = texts();
+    while queue.blocking_recv_many(&mut questions, TOGETHER_MAX) > 0 {
+        // Without a transaction each question has its own; it is only a saving.
+        let began = say(connection, "begin").is_ok();
+        for question in questions.drain(..) {
+            let answer = ask(&question, &text, connection);
+            // A caller who went away needs no answer.
+            let _ = question.answer.send(answer);
+        }
+        if began && let Err(error) = say(connection, "commit") {
+            tracing::warn!(%error, "a transaction that only reads did not end");
+        }
     }
-    // Nothing was written here that closing could lose.
-    let _ = connection.close().await;
 }
 
-async fn ask(
-    questions: &[Question],
-    size: usize,
-    text: &str,
-    connection: &mut SqliteConnection,
-) -> Result<HashMap<i64, Loaded>, StoreError> {
-    let mut values: Vec<Value> = Vec::with_capacity(size * 2);
-    for at in 0..size {
-        let question = questions.get(at);
-        values.push(text_maybe(question.map(|q| q.account.as_str().to_owned())));
-        values.push(text_maybe(question.map(|q| q.number.as_str().to_owned())));
+fn ask(question: &Question, text: &Texts, connection: &Connection) -> Answer {
+    let failed = |error: rusqlite::Error| StoreError(error.to_string());
+    let mut statement = connection.prepare_cached(&text.charge).map_err(failed)?;
+    let number = [question.account.as_str(), question.number.as_str()];
+    let mut rows = statement.query(number).map_err(failed)?;
+    let mut loaded = Vec::with_capacity(1);
+    while let Some(row) = rows.next().map_err(failed)? {
+        fold_row(&mut loaded, row)?;
     }
-    let statement = Statement::from_sql_and_values(DbBackend::Sqlite, text, values);
-    let rows = connection.ask(statement).await.map_err(error::store)?;
-    let mut found: HashMap<i64, Vec<QueryResult>> = HashMap::new();
-    for row in rows {
-        found.entry(reads::place(&row)?).or_default().push(row);
-    }
-    let mut loaded = HashMap::with_capacity(found.len());
-    for (place, rows) in found {
-        loaded.extend(reads::fold(&rows, 1)?.pop().map(|charge| (place, charge)));
+    let mut loaded = loaded.pop();
+    if let Some(loaded) = loaded.as_mut().filter(|loaded| loaded.charge.refunds > 0) {
+        let charge = loaded.charge.id.uuid();
+        let mut statement = connection.prepare_cached(&text.refunds).map_err(failed)?;
+        let mut rows = statement.query([charge]).map_err(failed)?;
+        while let Some(row) = rows.next().map_err(failed)? {
+            loaded.refunds.push(refunds::read(row, 0)?);
+        }
     }
     Ok(loaded)
 }
 
-fn answer(questions: &mut Vec<Question>, asked: Result<HashMap<i64, Loaded>, StoreError>) {
-    let mut asked = asked;
-    for (place, question) in (0_i64..).zip(questions.drain(..)) {
-        let answer = match &mut asked {
-            Ok(loaded) => Ok(loaded.remove(&place)),
-            Err(StoreError(cause)) => Err(StoreError(cause.clone())),
-        };
-        // A caller who went away needs no answer.
-        let _ = question.answer.send(answer);
-    }
+/// The statements, by what they ask for.
+struct Texts {
+    charge: String,
+    refunds: String,
 }
 
-/// The joins are `cross` so that SQLite keeps their order: from the numbers through the index of
-/// attempts to the charge, and back to all its attempts.
-fn text(size: usize) -> String {
+fn texts() -> Texts {
+    let columns = refunds::COLUMNS.map(|name| format!("\"{name}\"")).join(", ");
+    let refunds = format!("select {columns} from refunds where charge = ? order by id");
+    Texts { charge: text(), refunds }
+}
+
+/// The joins are `cross` so that SQLite keeps their order: from the number through the index of
+/// attempts to the charge, and back to all its attempts, oldest first.
+fn text() -> String {
     let columns = |alias: &str, names: &[&str]| {
         names.iter().map(|name| format!("{alias}.\"{name}\"")).collect::<Vec<_>>().join(", ")
     };
-    let places: Vec<String> = (0..size).map(|place| format!("({place},?,?)")).collect();
     format!(
-        "select v.column1, {}, {} from (values {}) as v \
-         cross join attempts as found on found.account = v.column2 \
-         and found.out_trade_no = v.column3 \
+        "select {}, {} from attempts as found \
          cross join charges as c on c.id = found.charge \
-         cross join attempts as a on a.charge = c.id",
+         cross join attempts as a on a.charge = c.id \
+         where found.account = ? and found.out_trade_no = ? order by a.id",
         columns("c", &charges::COLUMNS),
         columns("a", &attempts::COLUMNS),
-        places.join(",")
     )
 }
 
@@ -130,17 +122,15 @@ mod tests {
     use crate::explain;
 
     #[tokio::test]
-    async fn the_way_goes_from_the_numbers_by_indexes() {
+    async fn the_way_goes_from_the_number_by_indexes() {
         let empty = explain::empty().await;
-        let steps = explain::steps(&empty.0, &text(16)).await;
-        let searches: Vec<&str> =
-            steps.iter().filter(|step| step.starts_with("SEARCH")).map(String::as_str).collect();
+        let steps = explain::steps(&empty.0, &text()).await;
         let wanted = [
             "SEARCH found USING INDEX attempts_out_trade_no (account=? AND out_trade_no=?)",
             "SEARCH c USING INDEX sqlite_autoindex_charges_1 (id=?)",
             "SEARCH a USING INDEX sqlite_autoindex_attempts_1 (charge=?)",
         ];
-        assert_eq!(searches, wanted, "{steps:?}");
+        assert_eq!(steps, wanted);
         explain::end(empty).await;
     }
 }

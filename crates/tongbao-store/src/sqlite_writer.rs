@@ -1,17 +1,17 @@
-//! SQLite's one writer: a task that owns the one writing connection, takes what is waiting, writes
-//! it in one transaction and answers only after the commit. So one sync of the disk serves
+//! SQLite's one writer: a thread that owns the one writing connection, takes what is waiting,
+//! writes it in one transaction and answers only after the commit. So one sync of the disk serves
 //! everybody who waits, and nobody waits for a lock.
 //!
 //! Commits that do not touch each other's rows are written together ([`crate::sqlite_batch`]); the
 //! others follow one by one, each in a savepoint, so that one that fails spoils nothing.
 
-use crate::error::from_sqlx;
+use crate::error::Fault;
 use crate::plan::Plan;
+use crate::sqlite::say;
 use crate::sqlite_batch::{self, Texts, Unsettled};
 use crate::work::{Done, Work, perform};
-use sea_orm::DbErr;
-use sqlx::Connection;
-use sqlx::sqlite::SqliteConnection;
+use futures_util::FutureExt;
+use rusqlite::Connection;
 use std::collections::HashSet;
 use std::fs::File;
 use std::time::Duration;
@@ -22,31 +22,34 @@ use tongbao_engine::{CommitError, StoreError};
 const QUEUE_MAX: usize = 1024;
 
 /// While several callers bring work at the same time, the next group gathers for so long before
-/// it is written: each group costs trips and a sync, whatever its size. A caller alone never
-/// waits.
+/// it is written: each group costs a sync, whatever its size. A caller alone never waits.
 const GATHERING: Duration = Duration::from_micros(300);
 
 /// A group of so many need not gather.
 const ENOUGH: usize = 24;
 
-/// The door to the writing task.
+/// The door to the writing thread.
 #[derive(Clone)]
 pub(crate) struct Writer(mpsc::Sender<Message>);
 
 enum Message {
-    Work(Work, oneshot::Sender<Outcome>),
+    Work(Work, oneshot::Sender<Answer>),
     Stop(oneshot::Sender<()>),
 }
 
 type Outcome = Result<Done, CommitError>;
 
+/// The work goes back to whoever brought it: freeing its many small pieces is nothing that
+/// everybody else should wait for.
+type Answer = (Outcome, Work);
+
 struct Unit {
     work: Work,
-    answer: oneshot::Sender<Outcome>,
+    answer: oneshot::Sender<Answer>,
 }
 
 struct Task {
-    connection: SqliteConnection,
+    connection: Connection,
     queue: mpsc::Receiver<Message>,
     batch_max: usize,
     texts: Texts,
@@ -55,16 +58,12 @@ struct Task {
 }
 
 impl Writer {
-    /// Starts the task, on a thread of its own.
-    pub(crate) fn start(
-        connection: SqliteConnection,
-        lock: Option<File>,
-        batch_max: usize,
-    ) -> Writer {
+    /// Starts the thread.
+    pub(crate) fn start(connection: Connection, lock: Option<File>, batch_max: usize) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let batch_max = batch_max.max(1);
         let task = Task { connection, queue, batch_max, texts: Texts::default(), lock };
-        on_thread_of_its_own("sqlite-writer", task.run());
+        on_thread_of_its_own("sqlite-writer", || task.run());
         Writer(sender)
     }
 
@@ -73,14 +72,14 @@ impl Writer {
         let (answer, outcome) = oneshot::channel();
         let gone = || CommitError::Store(StoreError("the writer has stopped".to_owned()));
         self.0.send(Message::Work(work, answer)).await.map_err(|_| gone())?;
-        outcome.await.map_err(|_| gone())?
+        outcome.await.map_err(|_| gone())?.0
     }
 
-    /// Ends the task after what is waiting, and gives the database free.
+    /// Ends the thread after what is waiting, and gives the database free.
     pub(crate) async fn stop(&self) {
         let (answer, stopped) = oneshot::channel();
         if self.0.send(Message::Stop(answer)).await.is_ok() {
-            // The task ends by answering or by falling; either way it is over.
+            // The thread ends by answering or by falling; either way it is over.
             let _ = stopped.await;
         }
     }
@@ -91,13 +90,12 @@ impl Writer {
 }
 
 impl Task {
-    async fn run(mut self) {
+    fn run(mut self) {
         let mut stopping = None;
         let mut is_busy = false;
         while stopping.is_none() {
-            let Some(first) = self.queue.recv().await else { break };
+            let Some(first) = self.queue.blocking_recv() else { break };
             if is_busy && self.batch_max > 1 && self.queue.len() < ENOUGH {
-                // Blocking is right here: this thread has nothing else to do.
                 std::thread::sleep(GATHERING);
             }
             let mut units = Vec::new();
@@ -112,11 +110,11 @@ impl Task {
             }
             is_busy = units.len() > 1;
             if !units.is_empty() {
-                self.write(units).await;
+                self.write(units);
             }
         }
         self.queue.close();
-        if let Err(error) = self.connection.close().await {
+        if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the database did not close cleanly");
         }
         drop(self.lock);
@@ -126,78 +124,70 @@ impl Task {
     }
 
     /// Writes the units and answers each, whether its caller still listens or not.
-    async fn write(&mut self, units: Vec<Unit>) {
-        match self.transact(&units).await {
+    fn write(&mut self, units: Vec<Unit>) {
+        match self.transact(&units) {
             Ok(outcomes) => {
                 for (unit, outcome) in units.into_iter().zip(outcomes) {
-                    let _ = unit.answer.send(outcome);
+                    let _ = unit.answer.send((outcome, unit.work));
                 }
             }
             Err(error) => {
                 // What stands open must not swallow the next group; there may be nothing open.
-                let _ = self.say("rollback").await;
+                let _ = say(&self.connection, "rollback");
                 tracing::error!(%error, units = units.len(), "the database did not take a commit");
                 for unit in units {
-                    let error = StoreError(error.to_string());
-                    let _ = unit.answer.send(Err(CommitError::Store(error)));
+                    let outcome = Err(CommitError::Store(StoreError(error.to_string())));
+                    let _ = unit.answer.send((outcome, unit.work));
                 }
             }
         }
     }
 
     /// One transaction. An error here means that nothing of it was written.
-    async fn transact(&mut self, units: &[Unit]) -> Result<Vec<Outcome>, DbErr> {
+    fn transact(&mut self, units: &[Unit]) -> Result<Vec<Outcome>, Fault> {
         let (together, mut alone) = part(units);
         let mut outcomes: Vec<Option<Outcome>> = units.iter().map(|_| None).collect();
-        self.say("begin immediate").await?;
+        say(&self.connection, "begin immediate")?;
         let plans: Vec<&Plan> = together.iter().filter_map(|at| units[*at].plan()).collect();
-        match sqlite_batch::write(&plans, &mut self.texts, &mut self.connection).await {
+        match sqlite_batch::write(&plans, &self.texts, &self.connection) {
             Ok(()) => together.iter().for_each(|at| outcomes[*at] = Some(Ok(Done::default()))),
             Err(unsettled) => {
                 if let Unsettled::Failed(error) = unsettled {
                     tracing::debug!(%error, "a group is written one by one");
                 }
-                self.say("rollback").await?;
-                self.say("begin immediate").await?;
+                say(&self.connection, "rollback")?;
+                say(&self.connection, "begin immediate")?;
                 alone = (0..units.len()).collect();
             }
         }
         for at in alone {
-            outcomes[at] = Some(self.write_alone(&units[at].work).await?);
+            outcomes[at] = Some(self.write_alone(&units[at].work)?);
         }
-        self.say("commit").await?;
+        say(&self.connection, "commit")?;
         Ok(outcomes.into_iter().flatten().collect())
     }
 
-    async fn write_alone(&mut self, work: &Work) -> Result<Outcome, DbErr> {
-        self.say("savepoint unit").await?;
-        match perform(work, &mut self.connection).await {
+    fn write_alone(&mut self, work: &Work) -> Result<Outcome, Fault> {
+        say(&self.connection, "savepoint unit")?;
+        let performed = perform(work, &mut self.connection).now_or_never();
+        match performed.expect("this connection answers at once, so there is nothing to wait for") {
             Ok(done) => {
-                self.say("release unit").await?;
+                say(&self.connection, "release unit")?;
                 Ok(Ok(done))
             }
             Err(broken) => {
-                self.say("rollback to unit").await?;
-                self.say("release unit").await?;
+                say(&self.connection, "rollback to unit")?;
+                say(&self.connection, "release unit")?;
                 Ok(Err(CommitError::from(broken)))
             }
         }
     }
-
-    async fn say(&mut self, words: &'static str) -> Result<(), DbErr> {
-        let said = sqlx::query(words).execute(&mut self.connection).await;
-        said.map(drop).map_err(from_sqlx)
-    }
 }
 
-/// Runs a task beside the others. A group of commits is half a dozen trips to the connection's
-/// thread; a task among those that answer requests would wait for a turn after each of them, and
-/// everybody who waits for the group would wait for that.
-pub(crate) fn on_thread_of_its_own(name: &str, task: impl Future<Output = ()> + Send + 'static) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.expect("a runtime without drivers needs nothing from the system");
-    let thread = std::thread::Builder::new().name(name.to_owned());
-    let started = thread.spawn(move || runtime.block_on(task));
+/// Runs a thread beside those that answer requests: what blocks it, keeps nobody but those who
+/// wait for it.
+pub(crate) fn on_thread_of_its_own(name: &str, work: impl FnOnce() + Send + 'static) {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     started.expect("the system has a thread at the start of the process");
 }
 

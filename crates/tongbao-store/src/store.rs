@@ -10,13 +10,13 @@ use crate::work::{Done, Work};
 use crate::{reads, servers};
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
-use tongbao_core::{Delivery, Endpoint, Job, Loaded, Scope};
+use tongbao_core::{Delivery, Endpoint, Job, Loaded, Refund, Scope};
 use tongbao_engine::{
-    ApiKey, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter, IdempotencyRow,
-    LoadedDelivery, Page, Store, StoreError, StoredEvent,
+    ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
+    IdempotencyRow, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
 };
 use tongbao_types::{
-    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, Span, Timestamp,
+    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Span, Timestamp,
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ impl SqlStore {
         }
     }
 
-    async fn write(&self, work: Work) -> Result<Done, CommitError> {
+    pub(crate) async fn write(&self, work: Work) -> Result<Done, CommitError> {
         match &self.doors {
             Doors::Sqlite(writer, _) => writer.run(work).await,
             Doors::Server => servers::run(&self.reads, &work).await,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for SqlStore {
 }
 
 /// Work that no rule of a commit can refuse fails only with the database.
-fn unrefused(error: CommitError) -> StoreError {
+pub(crate) fn unrefused(error: CommitError) -> StoreError {
     match error {
         CommitError::Store(error) => error,
         other => StoreError(other.to_string()),
@@ -97,6 +97,19 @@ impl Store for SqlStore {
         page: Page<ChargeId>,
     ) -> Result<Vec<Loaded>, StoreError> {
         reads::charges(&self.reads, scope, filter, page).await
+    }
+
+    async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {
+        reads::refund(&self.reads, id).await
+    }
+
+    async fn refunds(
+        &self,
+        scope: &Scope,
+        filter: &RefundFilter,
+        page: Page<RefundId>,
+    ) -> Result<Vec<Refund>, StoreError> {
+        reads::refunds(&self.reads, scope, filter, page).await
     }
 
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
@@ -157,6 +170,10 @@ impl Store for SqlStore {
 
     async fn save_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         self.write(Work::SaveApiKey(api_keys::row(key))).await.map(drop).map_err(unrefused)
+    }
+
+    fn bills(&self) -> &dyn BillShelf {
+        self
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {

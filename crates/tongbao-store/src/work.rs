@@ -1,6 +1,7 @@
 //! Units of work: everything that writes, as values. On SQLite the one writer performs them in
 //! groups; on a server each is performed in a transaction of its own, perhaps more than once.
 
+use crate::bills::{self, BillWork};
 use crate::commit;
 use crate::error::Broken;
 use crate::plan::{Plan, Row};
@@ -19,6 +20,8 @@ pub(crate) enum Work {
     Claim(Claim),
     /// Keep a row of `api_keys`.
     SaveApiKey(Row),
+    /// Write something of a bill.
+    Bill(BillWork),
     /// Forget Idempotency-Keys that began before this moment.
     Prune(Timestamp),
 }
@@ -46,6 +49,7 @@ pub(crate) async fn perform<T: Transaction + ?Sized>(
             let mut insert = commit::insert(api_keys::TABLE, &api_keys::COLUMNS, [row.clone()]);
             run(transaction, insert.on_conflict(known)).await?;
         }
+        Work::Bill(work) => bills::perform(work, transaction).await?,
         Work::Prune(before) => {
             let mut delete = Query::delete().from_table(idempotency_keys::TABLE).to_owned();
             let old = Expr::col("created_at").lt(before.as_micros());

@@ -109,6 +109,12 @@ impl Channel {
     pub fn provider(self) -> Provider {
         if self.as_str().starts_with("wechat.") { Provider::Wechat } else { Provider::Alipay }
     }
+
+    /// Whether the payer shows a code and the merchant scans it. Such an order is paid within
+    /// moments or taken back: nobody can pay it later by themselves.
+    pub fn is_scanned_by_merchant(self) -> bool {
+        matches!(self, Channel::WechatMicropay | Channel::AlipayBarcode)
+    }
 }
 
 impl Mode {

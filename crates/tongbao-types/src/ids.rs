@@ -57,7 +57,10 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}{}", $prefix, self.bare())
+                let mut bare = [0; 26];
+                BASE32_DNSSEC.encode_mut(self.0.as_bytes(), &mut bare);
+                f.write_str($prefix)?;
+                f.write_str(std::str::from_utf8(&bare).expect("base32 is ASCII"))
             }
         }
 
@@ -74,6 +77,8 @@ ids! {
     ApiKeyId "key_",
     /// One order placed at a provider for a charge.
     AttemptId "at_",
+    /// A provider's bill as it was received, once.
+    BillId "bill_",
     /// What a merchant wants to be paid, once.
     ChargeId "ch_",
     /// One event on its way to one webhook endpoint.

@@ -17,9 +17,12 @@ pub use channel::{Channel, Mode, Provider, UnknownWord};
 pub use code::Code;
 pub use http::{HttpRequest, HttpResponse, Method, header};
 pub use ids::{
-    ApiKeyId, AttemptId, ChargeId, DeliveryId, EndpointId, EventId, IdError, JobId, Mint, RefundId,
+    ApiKeyId, AttemptId, BillId, ChargeId, DeliveryId, EndpointId, EventId, IdError, JobId, Mint,
+    RefundId,
 };
 pub use money::{Amount, Fen, MoneyError};
-pub use numbers::{AccountName, AppName, NumberError, OrderNo, OutTradeNo, TradeNo};
+pub use numbers::{
+    AccountName, AppName, NumberError, OrderNo, OutRefundNo, OutTradeNo, RefundNo, TradeNo,
+};
 pub use secret::Secret;
 pub use time::{Span, TimeError, Timestamp};

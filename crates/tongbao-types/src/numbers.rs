@@ -57,6 +57,13 @@ text! {
     /// The number under which an attempt is known at the provider.
     OutTradeNo: |s| printable(s, 64),
         "an out_trade_no is 1 to 64 printable ASCII characters without blanks";
+    /// The merchant's own number of a refund, unique per app and mode.
+    RefundNo: |s| printable(s, 64),
+        "a refund number is 1 to 64 printable ASCII characters without blanks";
+    /// The number under which a refund is known at the provider (WeChat's out_refund_no, Alipay's
+    /// out_request_no).
+    OutRefundNo: |s| printable(s, 64),
+        "an out_refund_no is 1 to 64 printable ASCII characters without blanks";
     /// The provider's own number of a trade (WeChat's transaction_id, Alipay's trade_no).
     TradeNo: |s| printable(s, 64),
         "a provider's trade number is 1 to 64 printable ASCII characters without blanks";
@@ -85,6 +92,19 @@ impl OutTradeNo {
     }
 }
 
+impl OutRefundNo {
+    /// WeChat takes 1 to 64 of digits, letters, `_`, `-`, `|`, `*` and `@`.
+    pub fn fits_wechat(text: &str) -> bool {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"_-|*@".contains(&b);
+        (1..=64).contains(&text.len()) && text.bytes().all(fits)
+    }
+
+    /// Alipay takes 1 to 64 of letters, digits and `_`.
+    pub fn fits_alipay(text: &str) -> bool {
+        OutTradeNo::fits_alipay(text)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +126,8 @@ mod tests {
         assert!(!OutTradeNo::fits_wechat("12345"));
         assert!(!OutTradeNo::fits_wechat(&"1".repeat(33)));
         assert!(!OutTradeNo::fits_alipay("2018-0821"));
+        assert!(OutRefundNo::fits_wechat("R-1@2"));
+        assert!(!OutRefundNo::fits_alipay("R-1@2"));
         assert!(OutTradeNo::fits_alipay("a"));
     }
 }

@@ -1,13 +1,12 @@
 //! Headers that keep browsers from guessing, framing and leaking. A handler that needs another
 //! value for its page sets it itself; what is there already is left alone.
 
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue};
+use tower::util::MapResponseLayer;
 
 /// For replies that are not pages: nothing may be loaded.
 pub const POLICY_NOTHING: HeaderValue =
@@ -26,11 +25,13 @@ const DEFAULTS: [(HeaderName, HeaderValue); 4] = [
     (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
 ];
 
-/// For `axum::middleware::from_fn`.
-pub async fn layer(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    complete(response.headers_mut());
-    response
+/// Completes every reply. It is no `axum::middleware::from_fn`, which would box a future for each
+/// request.
+pub fn layer() -> MapResponseLayer<fn(Response) -> Response> {
+    MapResponseLayer::new(|mut response: Response| {
+        complete(response.headers_mut());
+        response
+    })
 }
 
 fn complete(headers: &mut HeaderMap) {

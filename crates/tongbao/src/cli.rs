@@ -77,6 +77,9 @@ pub(crate) struct SandboxArgs {
     /// Folder that keeps trades and notifications across starts
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// Speak HTTPS, and ask for the merchant's certificate where WeChat Pay does
+    #[arg(long)]
+    pub(crate) tls: bool,
 }
 
 /// `tongbao keys`.

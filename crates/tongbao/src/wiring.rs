@@ -7,8 +7,10 @@ use crate::wire::HttpWire;
 use anyhow::Context;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tongbao_channels::{AccountSetup, AlipayKeys, Keys, WechatV2Keys, WechatV3Keys, adapter};
-use tongbao_engine::{Account, Clock, Engine, Ports, Setup};
+use tongbao_channels::{
+    AccountSetup, AlipayKeys, AlipayLegacyKeys, Keys, WechatV2Keys, WechatV3Keys, adapter,
+};
+use tongbao_engine::{Account, App, Clock, Engine, Ports, Setup};
 use tongbao_sandbox::Credentials;
 use tongbao_types::{AccountName, AppName, Mode, Provider, Secret, Span};
 
@@ -46,7 +48,7 @@ pub(crate) async fn engine(
         dice: Arc::new(OsDice),
     };
     let setup = Setup {
-        apps: config.apps.iter().map(|app| app.name.clone()).collect(),
+        apps: config.apps.iter().map(|a| App { name: a.name.clone(), policy: a.policy }).collect(),
         accounts,
         polling: config.polling,
         public_url: public_url.to_owned(),
@@ -65,7 +67,8 @@ pub(crate) fn add_sandbox_accounts(config: &mut Config, credentials: &Credential
             let name = free_name(&app.name, provider, api, &taken);
             taken.insert(name.clone());
             let endpoint = Some(base.to_owned());
-            app.accounts.push(AccountConfig { name, mode: Mode::Test, endpoint, keys });
+            let mode = Mode::Test;
+            app.accounts.push(AccountConfig { name, mode, endpoint, endpoint_ca: None, keys });
         }
     }
 }
@@ -84,7 +87,7 @@ fn free_name(
     AccountName::new(name).expect("a name of an app, a provider, an api and a word is short")
 }
 
-fn sandbox_keys(credentials: &Credentials) -> [(Provider, &'static str, Keys); 3] {
+fn sandbox_keys(credentials: &Credentials) -> [(Provider, &'static str, Keys); 4] {
     let Credentials { wechat, alipay } = credentials;
     let v3 = WechatV3Keys {
         app_id: wechat.app_id.clone(),
@@ -95,6 +98,8 @@ fn sandbox_keys(credentials: &Credentials) -> [(Provider, &'static str, Keys); 3
         platform_certificates: vec![wechat.platform_certificate.clone()],
         public_key_id: Some(wechat.platform_public_key_id.clone()),
         public_key: Some(wechat.platform_public_key.clone()),
+        sub_app_id: None,
+        sub_mch_id: None,
     };
     let v2 = WechatV2Keys {
         app_id: wechat.app_id.clone(),
@@ -103,6 +108,7 @@ fn sandbox_keys(credentials: &Credentials) -> [(Provider, &'static str, Keys); 3
         sign_type: "MD5".to_owned(),
         sub_app_id: None,
         sub_mch_id: None,
+        p12: None,
     };
     let open = AlipayKeys {
         app_id: alipay.app_id.clone(),
@@ -112,11 +118,18 @@ fn sandbox_keys(credentials: &Credentials) -> [(Provider, &'static str, Keys); 3
         app_cert: None,
         alipay_cert: None,
         alipay_root_cert: None,
+        aes_key: None,
+    };
+    let legacy = AlipayLegacyKeys {
+        partner: alipay.legacy_partner.clone(),
+        md5_key: Secret::new(alipay.legacy_md5_key.clone()),
+        seller_email: Some(alipay.seller_email.clone()),
     };
     [
         (Provider::Wechat, "v3", Keys::WechatV3(v3)),
         (Provider::Wechat, "v2", Keys::WechatV2(v2)),
         (Provider::Alipay, "open", Keys::AlipayOpen(open)),
+        (Provider::Alipay, "legacy", Keys::AlipayLegacy(legacy)),
     ]
 }
 
@@ -128,6 +141,7 @@ fn accounts(config: &Config, public_url: &str) -> anyhow::Result<Vec<Account>> {
                 name: account.name.clone(),
                 keys: account.keys.clone(),
                 endpoint: account.endpoint.clone(),
+                endpoint_ca: account.endpoint_ca.clone(),
                 public_url: public_url.to_owned(),
             };
             let adapter = adapter(setup)

@@ -10,8 +10,10 @@
 use schema::{Key, Kind, ROOT};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use tongbao_channels::catalogue::{self, CATALOGUE, Entry, Outcome, Remedy};
 use tongbao_core::EventKind;
-use tongbao_types::Code;
+use tongbao_sandbox::magic::{self, Side};
+use tongbao_types::{Code, Provider};
 
 #[path = "../src/config/schema.rs"]
 #[expect(dead_code, reason = "the binary looks keys up; the page only lists them")]
@@ -22,6 +24,57 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tongbao");
 #[test]
 fn the_page_of_errors_lists_every_code() {
     check("errors.md", &errors());
+}
+
+#[test]
+fn the_page_of_the_providers_codes_lists_the_catalogue() {
+    check("provider-codes.md", &provider_codes());
+}
+
+#[test]
+fn the_catalogue_knows_every_code_that_the_sandbox_can_say() {
+    let mut said: Vec<(Provider, String)> = Vec::new();
+    for refusal in tongbao_alipay::Refusal::ALL {
+        let code = if refusal.sub_code.is_empty() { refusal.code } else { refusal.sub_code };
+        said.push((Provider::Alipay, code.to_owned()));
+    }
+    for folder in ["tongbao-wechat", "tongbao-sandbox"] {
+        let source = sources(&root().join("crates").join(folder).join("src"));
+        for begin in ["Refusal::business(\"", "Refusal::new("] {
+            for (at, _) in source.match_indices(begin) {
+                let rest = &source[at + begin.len()..];
+                let end = rest.find([')', ';']).unwrap_or(rest.len());
+                let call = format!("\"{}", rest[..end].trim_start_matches('"'));
+                let code = call.split('"').nth(if begin.ends_with('"') { 1 } else { 2 });
+                let is_code = |c: &&str| {
+                    !c.is_empty() && c.bytes().all(|b| b"_".contains(&b) || b.is_ascii_uppercase())
+                };
+                said.extend(code.filter(is_code).map(|c| (Provider::Wechat, c.to_owned())));
+            }
+        }
+    }
+    assert!(said.iter().filter(|(provider, _)| *provider == Provider::Wechat).count() > 20);
+    said.retain(|(provider, code)| catalogue::find(*provider, code).is_none());
+    assert!(said.is_empty(), "the catalogue lacks {said:?}");
+}
+
+/// The text of all Rust files below a folder.
+fn sources(folder: &Path) -> String {
+    let mut all = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all += &sources(&path);
+        } else if path.extension().is_some_and(|ext| ext == "rs") {
+            all += &std::fs::read_to_string(&path).unwrap();
+        }
+    }
+    all
+}
+
+#[test]
+fn the_page_of_magic_amounts_lists_every_row() {
+    check("magic-amounts.md", &magic_amounts());
 }
 
 #[test]
@@ -98,8 +151,10 @@ enum Place {
     Reply,
     /// At a charge, about a notification that was not believed.
     Notice,
-    /// At a charge that is paid all the same.
+    /// At a charge, about a payment that was not expected.
     Charge,
+    /// At a refund.
+    Refund,
 }
 
 /// A new code does not compile until it is placed.
@@ -116,11 +171,15 @@ fn place(code: Code) -> Place {
         | Code::SignatureMismatch
         | Code::SignatureMissing
         | Code::TradeNoMismatch => Place::Notice,
-        Code::PaidLate | Code::PaidTwice => Place::Charge,
+        Code::PaidLate | Code::PaidTwice | Code::PaidWrongAmount => Place::Charge,
+        Code::RefundAbnormal | Code::RefundClosed => Place::Refund,
         Code::AccountMissing
         | Code::AmountTooLarge
         | Code::AmountTooSmall
         | Code::AuthenticationRequired
+        | Code::BillMissing
+        | Code::BillNotReady
+        | Code::BillUnreadable
         | Code::BodyTooLarge
         | Code::ChannelUnavailable
         | Code::ChargeNotPending
@@ -134,10 +193,15 @@ fn place(code: Code) -> Place {
         | Code::MethodNotAllowed
         | Code::MissingParameter
         | Code::NotFound
+        | Code::NothingToRefund
         | Code::OrderNoInUse
         | Code::ProviderRefused
         | Code::ProviderUnknown
         | Code::RateLimited
+        | Code::RefundNoInUse
+        | Code::RefundTooLarge
+        | Code::RefundTooLate
+        | Code::RefundTooMany
         | Code::Unavailable
         | Code::UnknownParameter
         | Code::UnsupportedMediaType
@@ -148,12 +212,13 @@ fn place(code: Code) -> Place {
 fn errors() -> String {
     let codes = |wanted: Place| Code::ALL.iter().filter(move |code| place(**code) == wanted);
     let name = |code: &Code| format!("`{code}`");
+    let both = |code: &Code| format!("{} {}", code.meaning(), code.meaning_zh());
     let replies = codes(Place::Reply).map(|code| {
         let status = tongbao_api::problem::status(*code).as_u16();
-        vec![name(code), status.to_string(), code.meaning().to_owned()]
+        vec![name(code), status.to_string(), both(code)]
     });
     let plain = |wanted| {
-        let rows = codes(wanted).map(|code| vec![name(code), code.meaning().to_owned()]);
+        let rows = codes(wanted).map(|code| vec![name(code), both(code)]);
         table(&["code", "meaning"], rows)
     };
     page(
@@ -162,7 +227,9 @@ fn errors() -> String {
             "Branch on `code`: codes are stable, and new ones may be added. `detail` is for people \
              and may change. `param` names what is wrong, `request_id` finds the request in the \
              log, and `provider` has the provider's own code and words if it was the provider that \
-             said no."
+             said no; [provider-codes.md](provider-codes.md) says what they mean. `money_moved` is \
+             `no`, `yes` or `unknown`, and `retry` is `same_request`, `after` (with `Retry-After`) \
+             or `never`."
                 .to_owned(),
             "## Replies".to_owned(),
             "A reply with a status of 400 or more is a problem (RFC 9457, \
@@ -175,12 +242,73 @@ fn errors() -> String {
              stands in `refused_notices` of the charge; otherwise in the log."
                 .to_owned(),
             plain(Place::Notice),
-            "## Payments that need a person".to_owned(),
-            "The charge is `succeeded`, and its `failure` has one of these codes. tongbao does not \
-             refund yet: money that you do not deliver for must be given back on the provider's \
-             own platform."
+            "## Payments that nobody expected".to_owned(),
+            "The charge's `failure` has one of these codes. A second payment goes back by itself; \
+             `late_payments` and `wrong_amounts` of the app decide about the other two."
                 .to_owned(),
             plain(Place::Charge),
+            "## Refunds in trouble".to_owned(),
+            "The refund's `failure` has one of these codes, or `provider_refused`.".to_owned(),
+            plain(Place::Refund),
+        ],
+    )
+}
+
+fn provider_codes() -> String {
+    let mut parts = vec![
+        "What the providers' own codes mean (`provider.code` of a problem, `provider_code` of a \
+         `failure`): whether money may have moved by the request that got it, and whether to send \
+         it again. Spellings with and without underscores and `ACQ.` are the same code.\n\n\
+         渠道错误码的含义：该请求是否可能已动账，以及是否应当重试。"
+            .to_owned(),
+    ];
+    for provider in Provider::ALL {
+        parts.push(format!("## {provider}"));
+        let of_it = CATALOGUE.iter().filter(|entry| entry.provider == *provider);
+        let heading = ["codes", "money moved", "retry", "cause · 原因", "fix · 处理"];
+        parts.push(table(&heading, of_it.map(entry_row)));
+    }
+    page("The providers' codes", &parts)
+}
+
+fn entry_row(entry: &Entry) -> Vec<String> {
+    let codes: Vec<String> = entry.codes.iter().map(|code| format!("`{code}`")).collect();
+    let moved = match entry.outcome {
+        Outcome::Nothing => "no",
+        Outcome::Unknown => "unknown",
+        Outcome::Earlier => "not by this request",
+    };
+    let retry = match entry.remedy {
+        Remedy::SameRequest => "same_request",
+        Remedy::Never => "never",
+        Remedy::After => "after",
+    };
+    let both = |words: catalogue::Words| format!("{} {}", words.en, words.zh);
+    let (cause, fix) = (both(entry.cause), both(entry.fix));
+    vec![codes.join(" "), moved.to_owned(), retry.to_owned(), cause, fix]
+}
+
+// The sandbox.
+
+fn magic_amounts() -> String {
+    let rows = magic::TABLE.iter().map(|row| {
+        let digits = format!("{:05}", row.digits);
+        let whose = match row.side {
+            Side::Order => "order",
+            Side::Scan => "order, code scanned by the merchant",
+            Side::Refund => "refund",
+        };
+        let example = format!("{}.{:02}", row.digits / 100, row.digits % 100);
+        vec![format!("…{digits}"), example, whose.to_owned(), row.what.to_owned()]
+    });
+    page(
+        "Magic amounts of the sandbox",
+        &[
+            "Choose a price, and the sandbox does what the table says. The last five digits of the \
+             amount in fen count; of a refund, the refund's own amount. Other amounts do nothing \
+             special."
+                .to_owned(),
+            table(&["amount in fen", "yuan", "whose", "what happens"], rows),
         ],
     )
 }
@@ -198,8 +326,8 @@ fn events() -> String {
             "An event says that something happened to a charge. It is written in the same \
              transaction as what it tells of, is kept, and never changes. `sequence` counts the \
              events of one charge from 1 without gaps; webhooks may come in another order, or more \
-             than once with the same `id`. `data.object` is the charge as it was \
-             then; read the charge to know how it is now."
+             than once with the same `id`. `data.object` is the charge (of `refund.*`: the refund) \
+             as it was then; read it to know how it is now."
                 .to_owned(),
             table(&["type", "meaning", "sent for `*`"], rows),
             "A webhook endpoint names the events that it wants: types, beginnings such as \
@@ -257,6 +385,7 @@ fn holds(key: &Key) -> Option<&'static str> {
         Kind::Text => Some("text"),
         Kind::TextOrFile => Some("text, or file"),
         Kind::Secret => Some("secret text, or file"),
+        Kind::SecretBytes => Some("secret, base64, or file"),
         Kind::Number => Some("whole number"),
         Kind::Flag => Some("true or false"),
         Kind::Texts => Some("list of texts"),

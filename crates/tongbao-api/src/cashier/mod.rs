@@ -10,13 +10,13 @@ mod texts;
 pub(crate) use texts::{Language, Texts};
 
 use crate::extract::{Id, Params};
-use crate::openapi::objects::ChargeStatus;
+use crate::openapi::objects::{ChannelName, ChargeStatus};
 use crate::problem::Body;
 use crate::v1::watch::changes;
 use crate::{App, Problem, pages, qr, returns};
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Extension, Json};
 use futures_util::StreamExt;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -24,8 +24,9 @@ use page::{Page, Stage};
 use serde::Serialize;
 use tongbao_core::Action;
 use tongbao_engine::{CashierView, Engine, Error};
-use tongbao_types::{ChargeId, Code};
-use tongbao_web::sse;
+use tongbao_types::{Channel, ChargeId, Code};
+use tongbao_web::limits::read_body;
+use tongbao_web::{ClientAddress, sse};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -43,6 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(events))
         .routes(routes!(status))
         .routes(routes!(go))
+        .routes(routes!(choose))
         .routes(routes!(picture))
 }
 
@@ -75,7 +77,9 @@ impl Standing {
     operation_id = "cashier",
     security(()),
     params(("id" = String, Path, description = "The charge's id."),
-        ("lang" = Option<String>, Query, description = "`zh` or `en`, before Accept-Language.")),
+        ("lang" = Option<String>, Query, description = "`zh` or `en`, before Accept-Language."),
+        ("channel" = Option<ChannelName>, Query,
+            description = "Show the order that waits in this channel.")),
     responses(
         (status = 200, description = "The page.", content_type = "text/html", body = String),
         (status = 404, description = "A page: no such order.", content_type = "text/html",
@@ -88,12 +92,28 @@ async fn show(
     headers: HeaderMap,
     params: Result<Params, Problem>,
 ) -> Response {
-    let asked = params.ok().and_then(|mut params| params.take("lang"));
-    let language = Language::of(&headers, asked.as_deref());
+    let asked = Asked::of(params);
+    let language = Language::of(&headers, asked.lang.as_deref());
     let Ok(Id(id)) = id else { return pages::no_such_charge(language.texts()) };
-    match app.engine.cashier(id).await {
-        Ok(view) => pages::page(StatusCode::OK, &Page::new(&view, language)),
+    match app.engine.cashier(id, asked.channel).await {
+        Ok(view) => pages::page(StatusCode::OK, &Page::new(&view, language, asked.channel)),
         Err(error) => trouble(&error, language),
+    }
+}
+
+/// What the address of a cashier's page asks for. A page is shown whatever else stands there, such
+/// as what a mail program adds.
+#[derive(Default)]
+struct Asked {
+    lang: Option<String>,
+    channel: Option<Channel>,
+}
+
+impl Asked {
+    fn of(params: Result<Params, Problem>) -> Asked {
+        let Ok(mut params) = params else { return Asked::default() };
+        let channel = params.take("channel").and_then(|text| text.parse().ok());
+        Asked { lang: params.take("lang"), channel }
     }
 }
 
@@ -119,15 +139,20 @@ fn trouble(error: &Error, language: Language) -> Response {
             content_type = "application/problem+json", body = Body<'static>),
     ),
 )]
-async fn events(State(app): State<App>, id: Id<ChargeId>) -> Result<Response, Problem> {
-    let watching = app.engine.watch(id.0).await?;
+async fn events(
+    State(app): State<App>,
+    id: Id<ChargeId>,
+    params: Result<Params, Problem>,
+) -> Result<Response, Problem> {
+    let (Id(id), channel) = (id, Asked::of(params).channel);
+    let watching = app.engine.watch(id).await?;
     let engine = app.engine.clone();
-    let standings = changes(watching).filter_map(move |_| standing(engine.clone(), id.0));
-    Ok(sse::events(standings, app.stop))
+    let standings = changes(watching).filter_map(move |_| standing(engine.clone(), id, channel));
+    Ok(sse::events(standings, (*app.stop).clone()))
 }
 
-async fn standing(engine: Engine, id: ChargeId) -> Option<Standing> {
-    engine.cashier(id).await.ok().map(|view| Standing::of(&view))
+async fn standing(engine: Engine, id: ChargeId, channel: Option<Channel>) -> Option<Standing> {
+    engine.cashier(id, channel).await.ok().map(|view| Standing::of(&view))
 }
 
 /// Where a charge stands
@@ -144,8 +169,12 @@ async fn standing(engine: Engine, id: ChargeId) -> Option<Standing> {
             content_type = "application/problem+json", body = Body<'static>),
     ),
 )]
-async fn status(State(app): State<App>, id: Id<ChargeId>) -> Result<Response, Problem> {
-    let standing = Standing::of(&app.engine.cashier(id.0).await?);
+async fn status(
+    State(app): State<App>,
+    id: Id<ChargeId>,
+    params: Result<Params, Problem>,
+) -> Result<Response, Problem> {
+    let standing = Standing::of(&app.engine.cashier(id.0, Asked::of(params).channel).await?);
     Ok(([(CACHE_CONTROL, "no-store")], Json(standing)).into_response())
 }
 
@@ -169,10 +198,11 @@ async fn go(
     State(app): State<App>,
     id: Result<Id<ChargeId>, Problem>,
     headers: HeaderMap,
+    params: Result<Params, Problem>,
 ) -> Response {
     let language = Language::of(&headers, None);
     let Ok(Id(id)) = id else { return pages::no_such_charge(language.texts()) };
-    let view = match app.engine.cashier(id).await {
+    let view = match app.engine.cashier(id, Asked::of(params).channel).await {
         Ok(view) => view,
         Err(error) => return trouble(&error, language),
     };
@@ -182,6 +212,87 @@ async fn go(
             ([(CONTENT_SECURITY_POLICY, FORM_POLICY)], Html(html)).into_response()
         }
         _ => returns::see_other(&format!("/pay/{id}")),
+    }
+}
+
+/// The payer chooses a channel
+///
+/// What the buttons of the cashier's page send. Only channels that need nothing but a browser, and
+/// only for a charge that was made without a channel.
+#[utoipa::path(
+    post,
+    path = "/pay/{id}/choose",
+    tag = "Providers and payers",
+    operation_id = "cashierChoose",
+    security(()),
+    params(("id" = String, Path, description = "The charge's id.")),
+    request_body(content = Choice, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "Back to the cashier, which shows the order."),
+        (status = 404, description = "A page: no such order.", content_type = "text/html",
+            body = String),
+        (status = 409, description = "A page: it cannot be paid this way.",
+            content_type = "text/html", body = String),
+    ),
+)]
+async fn choose(
+    State(app): State<App>,
+    id: Result<Id<ChargeId>, Problem>,
+    headers: HeaderMap,
+    address: Option<Extension<ClientAddress>>,
+    request: Request,
+) -> Response {
+    let Ok(form) = read_body(request.into_body(), FORM_MAX).await else {
+        return pages::unavailable(Language::of(&headers, None).texts());
+    };
+    let Choice { channel, lang } = Choice::read(&form);
+    let language = Language::of(&headers, lang.as_deref());
+    let Ok(Id(id)) = id else { return pages::no_such_charge(language.texts()) };
+    let Some(channel) = channel else { return pages::not_this_way(id, language.texts()) };
+    let client_ip = address.map(|Extension(ClientAddress(address))| address.to_string());
+    match app.engine.choose_channel(id, None, channel, client_ip).await {
+        Ok(_) => {
+            let query = page::query(Some(channel), lang.as_deref());
+            returns::see_other(&format!("/pay/{id}{query}"))
+        }
+        // Somebody paid or closed it meanwhile: the cashier says so.
+        Err(error) if error.code == Code::ChargeNotPending => {
+            returns::see_other(&format!("/pay/{id}"))
+        }
+        Err(error) if matches!(error.code, Code::NotFound | Code::Unavailable) => {
+            trouble(&error, language)
+        }
+        Err(error) => {
+            tracing::warn!(charge.id = %id, %error, "the payer's choice could not be ordered");
+            pages::not_this_way(id, language.texts())
+        }
+    }
+}
+
+const FORM_MAX: usize = 1024;
+
+/// What a button sends.
+#[derive(Debug, Default, ToSchema)]
+struct Choice {
+    /// How the payer wants to pay.
+    #[schema(value_type = ChannelName)]
+    channel: Option<Channel>,
+    /// The page's language.
+    #[schema(example = "zh")]
+    lang: Option<String>,
+}
+
+impl Choice {
+    fn read(form: &[u8]) -> Choice {
+        let mut choice = Choice::default();
+        for (name, value) in form_urlencoded::parse(form) {
+            match name.as_ref() {
+                "channel" => choice.channel = value.parse().ok(),
+                "lang" => choice.lang = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        choice
     }
 }
 
@@ -199,8 +310,12 @@ async fn go(
             content_type = "application/problem+json", body = Body<'static>),
     ),
 )]
-async fn picture(State(app): State<App>, id: Id<ChargeId>) -> Result<Response, Problem> {
-    let view = app.engine.cashier(id.0).await?;
+async fn picture(
+    State(app): State<App>,
+    id: Id<ChargeId>,
+    params: Result<Params, Problem>,
+) -> Result<Response, Problem> {
+    let view = app.engine.cashier(id.0, Asked::of(params).channel).await?;
     let Some(Action::QrCode { code_url }) = view.action else {
         return Err(Error::new(Code::NotFound, "This charge has no QR code to show.").into());
     };

@@ -6,7 +6,7 @@ use crate::v1::is_web_address;
 use askama::Template;
 use tongbao_core::Action;
 use tongbao_engine::CashierView;
-use tongbao_types::{ChargeId, Provider};
+use tongbao_types::{Channel, ChargeId, Provider};
 
 /// Which of its faces the page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,13 @@ pub(super) struct Button {
     text: &'static str,
 }
 
+/// A way of paying to choose.
+struct Choice {
+    channel: &'static str,
+    provider: &'static str,
+    text: &'static str,
+}
+
 /// The page.
 #[derive(Template)]
 #[template(path = "cashier.html")]
@@ -97,16 +104,32 @@ pub(super) struct Page {
     same_phone: bool,
     button: Option<Button>,
     back: Option<Button>,
+    choices: Vec<Choice>,
+    query: String,
+    other_query: String,
     seconds_left: i64,
     time_left: String,
 }
 
+/// The query of a cashier's address that keeps showing the same.
+pub(super) fn query(channel: Option<Channel>, lang: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(channel.map(|channel| ("channel", channel.as_str())));
+    query.extend_pairs(lang.map(|lang| ("lang", lang)));
+    let query = query.finish();
+    if query.is_empty() { query } else { format!("?{query}") }
+}
+
 impl Page {
-    pub(super) fn new(view: &CashierView, language: Language) -> Page {
+    /// `asked` is the channel whose order the address asks for.
+    pub(super) fn new(view: &CashierView, language: Language, asked: Option<Channel>) -> Page {
         let t = language.texts();
         let stage = Stage::of(view);
         let provider = view.channel.map(|channel| channel.provider());
-        let (heading, hint) = words(stage, provider, t);
+        let (heading, hint) = match stage {
+            Stage::Choosing if !view.choices.is_empty() => (t.choose, t.choose_hint),
+            stage => words(stage, provider, t),
+        };
         let code = match &view.action {
             Some(Action::QrCode { code_url }) => qr::inline_svg(code_url),
             _ => None,
@@ -128,8 +151,11 @@ impl Page {
             hint,
             same_phone: code.is_some() && provider == Some(Provider::Wechat),
             code,
-            button: button(view, t),
+            button: button(view, t, &query(asked, None)),
             back: back(view, t),
+            choices: choices(view, t),
+            query: query(asked, None),
+            other_query: query(asked, Some(t.other_lang)),
             seconds_left,
             time_left: clock(seconds_left),
         }
@@ -171,18 +197,36 @@ fn words(
 }
 
 /// What leads to the provider: a page of its own, or Alipay's app, which opens such addresses.
-fn button(view: &CashierView, t: &'static Texts) -> Option<Button> {
+fn button(view: &CashierView, t: &'static Texts, query: &str) -> Option<Button> {
     let is_wechat = view.channel.map(|channel| channel.provider()) == Some(Provider::Wechat);
     match view.action.as_ref()? {
         Action::Redirect { .. } | Action::Form { .. } => {
             let text = if is_wechat { t.go_wechat } else { t.go_alipay };
-            Some(Button { href: format!("/pay/{}/go", view.charge), text })
+            Some(Button { href: format!("/pay/{}/go{query}", view.charge), text })
         }
         Action::QrCode { code_url } if !is_wechat && is_web_address(code_url) => {
             Some(Button { href: code_url.clone(), text: t.open_alipay })
         }
         _ => None,
     }
+}
+
+/// The ways of paying that are not the one shown.
+fn choices(view: &CashierView, t: &'static Texts) -> Vec<Choice> {
+    let others = view.choices.iter().filter(|channel| Some(**channel) != view.channel);
+    let choice = |channel: &Channel| {
+        let text = match channel {
+            Channel::WechatNative => t.wechat_native,
+            Channel::WechatH5 => t.wechat_h5,
+            Channel::AlipayQr => t.alipay_qr,
+            Channel::AlipayPage => t.alipay_page,
+            Channel::AlipayWap => t.alipay_wap,
+            _ => return None,
+        };
+        let provider = channel.provider().as_str();
+        Some(Choice { channel: channel.as_str(), provider, text })
+    };
+    others.filter_map(choice).collect()
 }
 
 fn back(view: &CashierView, t: &'static Texts) -> Option<Button> {
@@ -218,7 +262,7 @@ fn clock(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tongbao_types::{Channel, Fen, Mint, Span, Timestamp};
+    use tongbao_types::{Fen, Mint, Span, Timestamp};
 
     const QR: &str = "weixin://wxpay/bizpayurl?pr=p4lpSuKzz";
 
@@ -234,6 +278,7 @@ mod tests {
             status,
             channel,
             action,
+            choices: Vec::new(),
             expires_at: now + Span::from_seconds(299),
             now,
             return_url: Some("https://shop.example/orders?a=1&b=2".to_owned()),
@@ -247,6 +292,10 @@ mod tests {
         let alipay_qr = Action::QrCode { code_url: "https://qr.alipay.com/bax00069".to_owned() };
         let mut expired = view("closed", Some(Channel::WechatNative), None);
         expired.now = expired.expires_at;
+        let mut open = view("pending", None, None);
+        open.choices = vec![Channel::WechatNative, Channel::AlipayQr, Channel::AlipayPage];
+        let mut chosen = view("pending", Some(Channel::WechatNative), qr());
+        chosen.choices.clone_from(&open.choices);
         let mut alipay = view("pending", Some(Channel::AlipayQr), Some(alipay_qr));
         alipay.livemode = true;
         vec![
@@ -260,6 +309,8 @@ mod tests {
             expired,
             view("closed", Some(Channel::AlipayQr), None),
             view("failed", Some(Channel::WechatNative), None),
+            open,
+            chosen,
         ]
     }
 
@@ -267,7 +318,7 @@ mod tests {
     fn every_stage_in_both_languages_is_a_whole_page_with_nothing_inline() {
         for (idx, view) in every_stage().iter().enumerate() {
             for language in [Language::Chinese, Language::English] {
-                let page = Page::new(view, language);
+                let page = Page::new(view, language, None);
                 let html = page.render().unwrap();
                 assert!(html.contains(page.heading) && html.contains("1,234.56"));
                 assert!(html.contains("&#60;250 g&#62; &#38; filter"), "{html}");
@@ -289,19 +340,45 @@ mod tests {
     #[test]
     fn the_stage_follows_from_status_and_action() {
         let stages: Vec<&str> = every_stage().iter().map(|view| Stage::of(view).as_str()).collect();
-        let wanted = "scan scan go in-app preparing choosing paid expired closed failed";
+        let wanted = "scan scan go in-app preparing choosing paid expired closed failed \
+                      choosing scan";
         assert_eq!(stages.join(" "), wanted);
     }
 
     #[test]
     fn only_alipay_codes_are_opened_by_a_button() {
         let t = Language::English.texts();
-        let buttons: Vec<Option<String>> =
-            every_stage().iter().map(|view| button(view, t).map(|button| button.href)).collect();
+        let buttons: Vec<Option<String>> = every_stage()
+            .iter()
+            .map(|view| button(view, t, "").map(|button| button.href))
+            .collect();
         assert_eq!(buttons[0], None);
         assert_eq!(buttons[1].as_deref(), Some("https://qr.alipay.com/bax00069"));
         assert!(buttons[2].as_ref().is_some_and(|href| href.ends_with("/go")));
-        assert!(buttons[3..].iter().all(Option::is_none));
+        assert!(buttons[3..].iter().all(Option::is_none), "nor one of WeChat's");
+    }
+
+    #[test]
+    fn what_is_not_shown_can_be_chosen_without_scripts() {
+        let views = every_stage();
+        let [.., open, chosen] = views.as_slice() else { unreachable!() };
+        let html = |view: &CashierView| Page::new(view, Language::English, None).render().unwrap();
+        let buttons = |html: &str| html.matches("<button ").count();
+        let open = html(open);
+        assert_eq!(buttons(&open), 3);
+        assert!(open.contains("Choose how to pay") && open.contains("method=\"post\""));
+        assert!(open.contains("name=\"channel\" value=\"alipay.page\""));
+        let chosen = html(chosen);
+        assert_eq!(buttons(&chosen), 2);
+        assert!(chosen.contains("Pay another way") && !chosen.contains("value=\"wechat.native\""));
+        assert_eq!(buttons(&html(&views[0])), 0, "the merchant has chosen");
+    }
+
+    #[test]
+    fn the_addresses_of_a_page_go_on_showing_the_same_order() {
+        assert_eq!(query(None, None), "");
+        assert_eq!(query(Some(Channel::AlipayQr), Some("en")), "?channel=alipay.qr&lang=en");
+        assert_eq!(query(None, Some("a&b\"")), "?lang=a%26b%22");
     }
 
     #[test]

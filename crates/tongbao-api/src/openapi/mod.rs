@@ -3,7 +3,7 @@
 pub(crate) mod objects;
 mod problems;
 
-pub(crate) use problems::{Making, Reading};
+pub(crate) use problems::{Fetching, Making, Reading, Refunding};
 
 use crate::{App, cashier, health, notify, problem, returns, v1};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +33,9 @@ const ABOUT: &str = "One API for WeChat Pay and Alipay. Amounts are whole number
     components(schemas(problem::Body<'static>)),
     tags(
         (name = "Charges", description = "What you want to be paid, once each."),
+        (name = "Refunds", description = "Money on its way back to the payer."),
+        (name = "Bills", description = "What a provider says of a day."),
+        (name = "Channels", description = "Which ways of paying an app can use."),
         (name = "Events", description = "What happened, in order."),
         (name = "Webhooks", description = "Where you want to be told, and what became of it."),
         (name = "Providers and payers", description = "Addresses without a key."),
@@ -77,12 +80,18 @@ fn without_needless_bodies(mut document: OpenApiDocument) -> OpenApiDocument {
 
 /// The documented routes together with their document.
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    use v1::{charges, deliveries, events, qr, watch, webhook_endpoints as endpoints};
+    use v1::webhook_endpoints as endpoints;
+    use v1::{attempts, bills, channels, charges, deliveries, events, qr, refunds, watch};
     OpenApiRouter::with_openapi(Base::openapi())
+        .routes(routes!(bills::read))
         .routes(routes!(charges::create, charges::list))
         .routes(routes!(charges::read))
         .routes(routes!(charges::close))
         .routes(routes!(charges::sync))
+        .routes(routes!(attempts::create))
+        .routes(routes!(refunds::create, refunds::list))
+        .routes(routes!(refunds::read))
+        .routes(routes!(channels::list))
         .routes(routes!(qr::svg))
         .routes(routes!(qr::png))
         .routes(routes!(watch::watch))

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use tongbao_core::EventKind;
-use tongbao_types::{Channel, Code};
+use tongbao_types::{Channel as ChannelWord, Code};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -28,7 +28,11 @@ pub(crate) struct Charge {
     /// In fen: 1200 is CNY 12.00.
     #[schema(example = 1200)]
     amount: i64,
-    /// In fen.
+    /// What was paid, in fen; 0 until it is. Another amount than `amount` only where the app keeps
+    /// such payments.
+    #[schema(example = 0)]
+    amount_paid: i64,
+    /// What of it went back to the payer, in fen.
     #[schema(example = 0)]
     amount_refunded: i64,
     /// `CNY`.
@@ -166,6 +170,112 @@ pub(crate) enum AttemptStatus {
     Failed,
 }
 
+/// Money of one payment on its way back to the payer.
+#[derive(ToSchema)]
+pub(crate) struct Refund {
+    #[schema(example = "re_06bae2r3pdt3jc5s0vbh9p2a1n")]
+    id: String,
+    /// `refund`.
+    #[schema(example = "refund")]
+    object: String,
+    /// Whether money is real.
+    livemode: bool,
+    /// Whose it is.
+    #[schema(example = "shop")]
+    app: String,
+    /// The charge's id.
+    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1m")]
+    charge: String,
+    /// The id of the attempt whose payment goes back.
+    #[schema(example = "at_06bae2r3pdt3jc5s0vbh9p2a1q")]
+    attempt: String,
+    /// Your own number, unique per app and mode.
+    #[schema(example = "R20261121-0001")]
+    refund_no: String,
+    /// Its number at the provider.
+    #[schema(example = "R20261121-0001")]
+    out_refund_no: String,
+    /// In fen.
+    #[schema(example = 500)]
+    amount: i64,
+    /// `CNY`.
+    #[schema(example = "CNY")]
+    currency: String,
+    status: RefundStatus,
+    /// What the payer reads.
+    reason: Option<String>,
+    cause: RefundCause,
+    /// The provider's own number of it.
+    provider_refund_no: Option<String>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// When the money was back, by the provider's clock.
+    #[schema(format = DateTime)]
+    succeeded_at: Option<String>,
+    /// Why it failed, or why it takes longer.
+    failure: Option<Failure>,
+    /// Your own notes.
+    metadata: BTreeMap<String, String>,
+}
+
+/// `pending`: on its way, or its outcome is not known. `failed`: the provider refused it.
+/// `closed`: the provider closed it. Only `succeeded` has moved money.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum RefundStatus {
+    Pending,
+    Succeeded,
+    Failed,
+    Closed,
+}
+
+/// Why it was made: by you, or by itself.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum RefundCause {
+    Requested,
+    PaidTwice,
+    PaidLate,
+    PaidWrongAmount,
+}
+
+/// A way of paying, and whether this app can use it.
+#[derive(ToSchema)]
+pub(crate) struct Channel {
+    /// `channel`.
+    #[schema(example = "channel")]
+    object: String,
+    channel: ChannelName,
+    /// Whose it is.
+    #[schema(example = "wechat")]
+    provider: String,
+    available: bool,
+    /// The app's accounts that serve it; the first is the default.
+    #[schema(example = json!(["dev-wechat-v3"]))]
+    accounts: Vec<String>,
+    /// Why it is not available.
+    reason: Option<String>,
+}
+
+/// Whether money has moved although the request failed. `unknown`: read the object to find out.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum MoneyMoved {
+    No,
+    Yes,
+    Unknown,
+}
+
+/// `same_request`: send the very same, with the same Idempotency-Key. `after`: the same, but not
+/// before Retry-After. `never`: something must be another first.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Retry {
+    SameRequest,
+    Never,
+    After,
+}
+
 /// What went wrong.
 #[derive(ToSchema)]
 pub(crate) struct Failure {
@@ -212,7 +322,15 @@ pub(crate) struct Event {
 /// The object as it was then.
 #[derive(ToSchema)]
 pub(crate) struct EventData {
-    object: Charge,
+    object: EventObject,
+}
+
+/// A charge; or a refund, in events about refunds.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum EventObject {
+    Charge(Box<Charge>),
+    Refund(Box<Refund>),
 }
 
 /// Where you want to be told.
@@ -349,7 +467,7 @@ macro_rules! words {
 
 words! {
     /// A way of paying.
-    ChannelName of Channel::ALL;
+    ChannelName of ChannelWord::ALL;
     /// What happened to a charge.
     EventType of EventKind::ALL;
     /// What went wrong, for programs to branch on.
@@ -375,6 +493,10 @@ macro_rules! lists {
 lists! {
     /// A page of charges.
     ChargeList of Charge,
+    /// Every channel there is.
+    ChannelList of Channel,
+    /// A page of refunds.
+    RefundList of Refund,
     /// A page of events.
     EventList of Event,
     /// A page of webhook endpoints.

@@ -31,12 +31,38 @@ const MAKING: &[Code] = &[
     Code::UrlForbidden,
     Code::ProviderRefused,
     Code::OrderNoInUse,
+    Code::PaidWrongAmount,
+    Code::RateLimited,
     Code::Conflict,
     Code::IdempotencyKeyReused,
     Code::IdempotencyKeyBusy,
     Code::BodyTooLarge,
     Code::UnsupportedMediaType,
     Code::ProviderUnknown,
+];
+
+/// What a request for a provider's bill may be answered besides.
+const FETCHING: &[Code] = &[
+    Code::AccountMissing,
+    Code::ChannelUnavailable,
+    Code::ProviderRefused,
+    Code::BillMissing,
+    Code::BillNotReady,
+    Code::RateLimited,
+    Code::ProviderUnknown,
+    Code::BillUnreadable,
+];
+
+/// The errors of routes that fetch something from a provider.
+pub(crate) struct Fetching;
+
+/// What a request for a refund may be answered besides.
+const REFUNDING: &[Code] = &[
+    Code::NothingToRefund,
+    Code::RefundNoInUse,
+    Code::RefundTooLarge,
+    Code::RefundTooLate,
+    Code::RefundTooMany,
 ];
 
 /// The errors of routes that read.
@@ -51,19 +77,40 @@ impl IntoResponses for Reading {
     }
 }
 
+/// The errors of the route that makes refunds.
+pub(crate) struct Refunding;
+
+impl IntoResponses for Refunding {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        references("Refunding", [READING, MAKING, REFUNDING].concat())
+    }
+}
+
 impl IntoResponses for Making {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         references("Making", [READING, MAKING].concat())
     }
 }
 
+impl IntoResponses for Fetching {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        references("Fetching", [READING, FETCHING].concat())
+    }
+}
+
 /// Every response that routes refer to, by its name among the document's components.
 pub(super) fn components() -> Vec<(String, Response)> {
-    let reading = by_status(READING.to_vec()).into_iter();
-    let making = by_status([READING, MAKING].concat()).into_iter();
-    let reading = reading.map(|(status, codes)| (format!("Reading{status}"), response(&codes)));
-    let making = making.map(|(status, codes)| (format!("Making{status}"), response(&codes)));
-    reading.chain(making).collect()
+    let named = [
+        ("Reading", READING.to_vec()),
+        ("Making", [READING, MAKING].concat()),
+        ("Refunding", [READING, MAKING, REFUNDING].concat()),
+        ("Fetching", [READING, FETCHING].concat()),
+    ];
+    let all = named.into_iter().flat_map(|(name, codes)| {
+        let by_status = by_status(codes).into_iter();
+        by_status.map(move |(status, codes)| (format!("{name}{status}"), response(&codes)))
+    });
+    all.collect()
 }
 
 fn references(prefix: &str, codes: Vec<Code>) -> BTreeMap<String, RefOr<Response>> {

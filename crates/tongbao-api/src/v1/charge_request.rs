@@ -106,10 +106,7 @@ impl CreateCharge {
             amount,
             subject: line("subject", self.subject, Length::Characters(127))?,
             channel: self.channel.map(|text| channel(&text)).transpose()?,
-            account: self
-                .account
-                .map(|name| checked("account", name, AccountName::new))
-                .transpose()?,
+            account: self.account.map(account).transpose()?,
             order_no: self.order_no.map(|no| checked("order_no", no, OrderNo::new)).transpose()?,
             body: optional_lines("body", self.body, Length::Characters(1000))?,
             attach: optional_lines("attach", self.attach, Length::Bytes(127))?,
@@ -134,12 +131,19 @@ fn expires(at: Option<String>, within: Option<SpanField>) -> Result<Option<Expir
     }
 }
 
-fn channel(text: &str) -> Result<Channel, Error> {
+/// A channel by its name.
+pub(super) fn channel(text: &str) -> Result<Channel, Error> {
     let names: Vec<&str> = Channel::ALL.iter().map(|channel| channel.as_str()).collect();
     text.parse().map_err(|_| wrong("channel", format!("A channel is one of {}.", names.join(", "))))
 }
 
-fn address(text: &str) -> Result<String, Error> {
+/// An account by its name.
+pub(super) fn account(name: String) -> Result<AccountName, Error> {
+    checked("account", name, AccountName::new)
+}
+
+/// A payer's address.
+pub(super) fn address(text: &str) -> Result<String, Error> {
     parsed::<IpAddr>("client_ip", text).map(|address| address.to_string())
 }
 
@@ -147,7 +151,8 @@ fn parsed<T: FromStr<Err: fmt::Display>>(param: &str, text: &str) -> Result<T, E
     text.parse().map_err(|cause: T::Err| wrong(param, sentence(&cause)))
 }
 
-fn checked<T, E: fmt::Display>(
+/// A text in a form that checks itself.
+pub(super) fn checked<T, E: fmt::Display>(
     param: &str,
     text: String,
     new: impl Fn(String) -> Result<T, E>,
@@ -156,7 +161,7 @@ fn checked<T, E: fmt::Display>(
 }
 
 impl PayerFields {
-    fn check(self) -> Result<Payer, Error> {
+    pub(super) fn check(self) -> Result<Payer, Error> {
         let id = |param: &'static str, text: Option<String>| match text {
             Some(text) if text.bytes().all(|b| b.is_ascii_graphic()) => {
                 line(param, text, Length::Bytes(128)).map(Some)
@@ -178,10 +183,10 @@ impl PayerFields {
 
 /// An integer, kept as a number even where it is absurdly large, so that the error can say so.
 #[derive(Debug, Clone, Copy)]
-struct WholeFen(i64);
+pub(crate) struct WholeFen(i64);
 
 impl WholeFen {
-    fn check(self) -> Result<Amount, Error> {
+    pub(super) fn check(self) -> Result<Amount, Error> {
         Amount::new(Fen(self.0)).map_err(|cause| {
             let code = match cause {
                 MoneyError::TooSmall => Code::AmountTooSmall,
@@ -273,7 +278,7 @@ impl ToSchema for SpanField {}
 pub(crate) struct Metadata(Vec<(String, String)>);
 
 impl Metadata {
-    fn check(self) -> Result<Vec<(String, String)>, Error> {
+    pub(super) fn check(self) -> Result<Vec<(String, String)>, Error> {
         if self.0.len() > 50 {
             return Err(wrong("metadata", "Metadata has at most 50 names."));
         }

@@ -19,8 +19,9 @@ const STATUSES: [&str; 4] = ["pending", "succeeded", "closed", "failed"];
 ///
 /// With a channel, the order is placed at the provider at once and `action` says what to show to
 /// the payer; if the provider gives no clear answer the charge is pending without an action, and
-/// `GET` shows the action once it is known. Without a channel nothing is placed; choosing one later
-/// is not in this version, so such a charge only expires.
+/// `GET` shows the action once it is known. Without a channel nothing is placed: the payer chooses
+/// one at the cashier, or you do with `POST /v1/charges/{id}/attempts`. A code that you scanned
+/// (`payer.auth_code`) is paid in the reply, or pending for at most 45 seconds.
 #[utoipa::path(
     post,
     path = "/v1/charges",

@@ -1,11 +1,15 @@
 //! `/v1`: one file for each kind of object.
 
+pub(crate) mod attempts;
+pub(crate) mod bills;
+pub(crate) mod channels;
 pub(crate) mod charge_request;
 pub(crate) mod charges;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 mod page;
 pub(crate) mod qr;
+pub(crate) mod refunds;
 mod texts;
 pub(crate) mod watch;
 pub(crate) mod webhook_endpoints;

@@ -70,7 +70,7 @@ async fn code_of(
     let secret = params.take("client_secret");
     params.finish()?;
     Audience::of(app, headers, secret.as_deref(), id).await?;
-    shown_code(app.engine.cashier(id).await?)
+    shown_code(app.engine.cashier(id, None).await?)
 }
 
 fn shown_code(view: CashierView) -> Result<String, Error> {

@@ -24,6 +24,7 @@ struct PayerView {
     livemode: bool,
     order_no: String,
     amount: i64,
+    amount_paid: i64,
     amount_refunded: i64,
     currency: &'static str,
     subject: String,
@@ -47,6 +48,7 @@ impl From<ChargeView> for PayerView {
             livemode: charge.livemode,
             order_no: charge.order_no,
             amount: charge.amount,
+            amount_paid: charge.amount_paid,
             amount_refunded: charge.amount_refunded,
             currency: charge.currency,
             subject: charge.subject,
@@ -90,10 +92,11 @@ pub(crate) async fn watch(
     params.finish()?;
     let audience = Audience::of(&app, &headers, secret.as_deref(), id.0).await?;
     let changes = changes(app.engine.watch(id.0).await?);
+    let stop = (*app.stop).clone();
     if audience == Audience::Merchant {
-        return Ok(sse::events(changes, app.stop));
+        return Ok(sse::events(changes, stop));
     }
-    let mut response = sse::events(changes.map(PayerView::from), app.stop);
+    let mut response = sse::events(changes.map(PayerView::from), stop);
     let anywhere = HeaderValue::from_static("*");
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, anywhere);
     Ok(response)

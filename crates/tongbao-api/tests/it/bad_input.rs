@@ -119,8 +119,6 @@ async fn unknown_missing_and_repeated_fields_are_refused() {
 #[tokio::test]
 async fn an_account_that_is_not_there_is_named() {
     let gateway = Gateway::start().await;
-    let channel = with("channel", "\"wechat.jsapi\"");
-    check(&gateway, &channel, (400, "channel_unavailable", "channel")).await;
     let channel = with("channel", "\"alipay.qr\"");
     check(&gateway, &channel, (400, "account_missing", "channel")).await;
     let account = "{\"amount\": 1, \"subject\": \"tea\", \"channel\": \"wechat.native\", \

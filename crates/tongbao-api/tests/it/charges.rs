@@ -73,8 +73,12 @@ async fn the_providers_no_is_shown_in_its_own_words() {
     assert_eq!(answer.problem().0, 402);
     let json = answer.json();
     assert_eq!(json["code"], "provider_refused");
-    let said = json!({"name": "wechat", "code": "NOAUTH", "message": "商户无此接口权限"});
-    assert_eq!(json["provider"], said);
+    let said = &json["provider"];
+    assert_eq!((&said["name"], &said["code"]), (&json!("wechat"), &json!("NOAUTH")));
+    assert_eq!(said["message"], "商户无此接口权限");
+    assert!(said["fix"].as_str().unwrap().starts_with("Open the product"));
+    assert!(said["fix_zh"].as_str().unwrap().contains("商户平台"));
+    assert_eq!((&json["money_moved"], &json["retry"]), (&json!("no"), &json!("never")));
     let id = json["charge"].as_str().unwrap();
     assert_eq!(gateway.get(&format!("/v1/charges/{id}")).await.json()["status"], "failed");
 }

@@ -70,6 +70,11 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
     if let Some(choices) = schema["oneOf"].as_array() {
         return choices.iter().any(|choice| fits(document, choice, value));
     }
+    // The examples of `object` tell charges and refunds apart.
+    let object = &schema["properties"]["object"]["example"];
+    if object.is_string() && *object != value["object"] {
+        return false;
+    }
     let words = &schema["properties"]["type"]["enum"];
     let tagged = words.as_array().is_none_or(|words| words.contains(&value["type"]));
     has_type(&schema["type"], value) && tagged
@@ -117,6 +122,13 @@ async fn every_object_has_exactly_the_documented_fields() {
     let problem = gateway.post("/v1/charges", refuse).await.json();
     check_named("Problem", &problem);
     check_named("Problem", &gateway.post("/v1/charges", "{}").await.json());
+    let paid = format!(r#"{{"charge": {}, "amount": 5}}"#, charge["id"]);
+    check_named("Refund", &gateway.post("/v1/refunds", &paid).await.json());
+    check_named("RefundList", &gateway.get("/v1/refunds").await.json());
+    check_named("Problem", &gateway.post("/v1/refunds", &paid.replace('5', "9999")).await.json());
+    let refused = paid.replace("5}", "5, \"reason\": \"refuse\"}");
+    check_named("Problem", &gateway.post("/v1/refunds", &refused).await.json());
+    check_named("ChannelList", &gateway.get("/v1/channels").await.json());
     check_named("ChargeList", &gateway.get("/v1/charges").await.json());
     check_named("DeliveryList", &gateway.get("/v1/deliveries").await.json());
     check_named("Health", &gateway.get("/readyz").await.json());
@@ -133,6 +145,7 @@ async fn every_documented_address_is_there_and_asks_for_a_key() {
             n_operations += 1;
             let method: Method = method.to_uppercase().parse().unwrap();
             let path = path.replace("{id}", "ch_1").replace("{account}", "nobody");
+            let path = path.replace("{channel}", "wechat").replace("{date}", "2026-11-20");
             let request = Request::builder().method(&method).uri(&path);
             let status = gateway.send(request.body(Body::empty()).unwrap()).await.status.as_u16();
             let is_open = operation["security"] == serde_json::json!([{}]);
@@ -144,13 +157,15 @@ async fn every_documented_address_is_there_and_asks_for_a_key() {
             }
         }
     }
-    assert_eq!(n_operations, 30);
+    assert_eq!(n_operations, 37);
 }
 
 #[test]
 fn the_examples_of_requests_are_requests() {
     let document = document();
-    for path in ["/v1/charges", "/v1/webhook_endpoints"] {
+    let paths =
+        ["/v1/charges", "/v1/charges/{id}/attempts", "/v1/refunds", "/v1/webhook_endpoints"];
+    for path in paths {
         let content = &document["paths"][path]["post"]["requestBody"]["content"];
         let content = &content["application/json"];
         let schema = content["schema"]["$ref"].as_str().unwrap().trim_start_matches('#');

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tongbao_api::{ApiSettings, router};
-use tongbao_core::{Backoff, Polling, Scope};
+use tongbao_core::{Backoff, Policy, Polling, Scope};
 use tongbao_engine::{Clock, Egress, Engine, Page, Ports, Setup, Store};
 use tongbao_store::MemoryStore;
 use tongbao_types::{AppName, Mode, Provider, Span};
@@ -134,6 +134,15 @@ impl Gateway {
         answer.json()
     }
 
+    /// A charge through WeChat that was paid.
+    pub(crate) async fn paid(&self, order_no: &str) -> Value {
+        let charge = self.charge("wechat.native", order_no).await;
+        let notice = format!("{order_no} 1200");
+        let answer = self.public(Method::POST, "/notify/wechat/shop-wechat", &notice).await;
+        assert_eq!(answer.text(), "success");
+        charge
+    }
+
     /// How many charges, events and jobs there are; nothing that was refused may add to it.
     pub(crate) async fn stored(&self) -> usize {
         let scope = Scope { app: app("shop"), mode: Mode::Test };
@@ -164,7 +173,9 @@ fn setup() -> Setup {
         ttl: Span::from_seconds(60),
     };
     Setup {
-        apps: vec![app("shop"), app("other")],
+        apps: ["shop", "other"]
+            .map(|name| tongbao_engine::App { name: app(name), policy: Policy::default() })
+            .to_vec(),
         accounts: vec![
             account("shop", "shop-wechat", Provider::Wechat),
             account("shop", "shop-alipay", Provider::Alipay),

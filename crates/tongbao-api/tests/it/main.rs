@@ -2,6 +2,7 @@
 //! clock and randomness. Nothing here opens a socket.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod attempts;
 mod bad_input;
 mod charges;
 mod contract;
@@ -10,5 +11,6 @@ mod idempotency;
 mod notices;
 mod pages;
 mod pretended;
+mod refunds;
 mod watching;
 mod webhooks;

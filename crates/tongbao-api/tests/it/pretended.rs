@@ -1,19 +1,20 @@
 //! A provider, a clock, dice and a network that do as a test says.
 //!
 //! The provider believes every notice of the form `<out_trade_no> <fen>`; what to do with an order
-//! is said by its subject: «refuse» is refused, «silence» gets no answer.
+//! is said by its subject: «refuse» is refused, «silence» gets no answer. So it is with
+//! a refund, by its reason.
 
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use tongbao_channels::{
-    Acknowledgement, Adapter, Doubt, Exchange, Notice, NoticeRefusal, Order, OrderError, Placing,
-    Refusal, Reply, Stamp,
+    Acknowledgement, Adapter, Doubt, Exchange, Notice, NoticeRefusal, Order, OrderError, OrderRef,
+    Placing, RefundOrder, Refusal, Reply, Stamp,
 };
-use tongbao_core::{Action, Fact, Seen};
+use tongbao_core::{Action, Fact, RefundFact, Seen};
 use tongbao_engine::{Clock, Dice, Outgoing, Wire, WireError};
 use tongbao_types::{
-    AccountName, Channel, Code, Fen, HttpRequest, HttpResponse, Method, OutTradeNo, Provider, Span,
-    Timestamp, TradeNo,
+    AccountName, Channel, Code, Fen, HttpRequest, HttpResponse, Method, OutRefundNo, OutTradeNo,
+    Provider, Span, Timestamp, TradeNo,
 };
 
 /// What the payer scans.
@@ -33,7 +34,7 @@ impl Account {
     }
 }
 
-fn call(target: &str, reply: Reply) -> Exchange {
+fn call<T: Clone + Send + Sync + 'static>(target: &str, reply: Reply<T>) -> Exchange<T> {
     let request = HttpRequest {
         method: Method::Post,
         target: target.to_owned(),
@@ -41,6 +42,11 @@ fn call(target: &str, reply: Reply) -> Exchange {
         body: bytes::Bytes::new(),
     };
     Exchange::new(request, move |_, _| reply.clone())
+}
+
+fn given_back() -> RefundFact {
+    let provider_no = Some("50300100002026112100000000001".to_owned());
+    RefundFact::Succeeded { provider_no, amount: None, at: None }
 }
 
 impl Adapter for Account {
@@ -83,12 +89,36 @@ impl Adapter for Account {
         })
     }
 
-    fn query(&self, _: &OutTradeNo, _: &Stamp) -> Exchange {
+    fn query(&self, _: OrderRef<'_>, _: &Stamp) -> Exchange {
         call("/query", Reply::Done(Fact::Awaiting(None)))
     }
 
-    fn close(&self, _: &OutTradeNo, _: &Stamp) -> Exchange {
+    fn close(&self, _: OrderRef<'_>, _: &Stamp) -> Exchange {
         call("/close", Reply::Done(Fact::Closed))
+    }
+
+    fn takes_refund_number(&self, text: &str) -> bool {
+        OutRefundNo::fits_wechat(text)
+    }
+
+    fn refund_hindrance(&self) -> Option<&str> {
+        None
+    }
+
+    fn refund(&self, refund: &RefundOrder<'_>, _: &Stamp) -> Exchange<RefundFact> {
+        let (code, message) = ("NOTENOUGH".to_owned(), "余额不足".to_owned());
+        match refund.reason {
+            Some("refuse") => call("/refuse", Reply::Refused(Refusal { code, message })),
+            Some("silence") => call(
+                "/silence",
+                Reply::Unknown(Doubt { reason: "silence".to_owned(), keys_may_help: false }),
+            ),
+            _ => call("/refund", Reply::Done(given_back())),
+        }
+    }
+
+    fn query_refund(&self, _: &RefundOrder<'_>, _: &Stamp) -> Exchange<RefundFact> {
+        call("/refund", Reply::Done(RefundFact::Absent))
     }
 
     fn read_notice(&self, request: &HttpRequest, _: Timestamp) -> Result<Notice, NoticeRefusal> {
@@ -107,6 +137,7 @@ impl Adapter for Account {
             trade_no: TradeNo::new("4200002026112100000000000001").unwrap(),
             paid_at: None,
             payer: None,
+            returned: false,
         };
         Ok(Notice::Order { number, fact: Fact::Paid(seen) })
     }

@@ -4,8 +4,8 @@
 //! is learnt goes through `observe`.
 
 use super::{CONTRADICTION, finish};
-use crate::attempts::Learnt;
 use crate::charges::is_still_open;
+use crate::orders::Learnt;
 use crate::writes::Beside;
 use crate::{Engine, Error};
 use tongbao_core::{AttemptState, Fact, Job, JobChange, Source};

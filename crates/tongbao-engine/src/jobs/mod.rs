@@ -6,6 +6,7 @@
 mod close_attempt;
 mod deliver;
 mod expire_charge;
+mod perform_refund;
 mod poll_attempt;
 mod runner;
 
@@ -15,7 +16,7 @@ use crate::{Commit, Engine, Error};
 use tongbao_core::{Job, JobChange, JobKind};
 
 /// Why a job goes on although it got an answer.
-const CONTRADICTION: &str = "the answer contradicts the order and is not believed";
+const CONTRADICTION: &str = "the answer contradicts what was asked and is not believed";
 
 impl Engine {
     async fn run_job(&self, job: &Job) -> Result<(), Error> {
@@ -25,6 +26,9 @@ impl Engine {
                 self.close_attempt(job, charge, attempt).await
             }
             JobKind::ExpireCharge(charge) => self.expire_charge(job, charge).await,
+            JobKind::PerformRefund(refund, charge) => {
+                self.perform_refund(job, charge, refund).await
+            }
             JobKind::Deliver(delivery) => self.deliver(job, delivery).await,
         }
     }

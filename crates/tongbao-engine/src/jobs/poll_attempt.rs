@@ -1,19 +1,17 @@
-//! Looks at one order until it is paid or its time is over; then closes it.
+//! Looks at one order until it is paid or its time is over; then gives it up.
 //!
 //! Safe to run twice because a look only asks, and what it finds goes through `observe`, which
 //! finds nothing new the second time.
 
 use super::{CONTRADICTION, finish};
-use crate::attempts::Learnt;
 use crate::charges::is_still_open;
+use crate::orders::Learnt;
 use crate::writes::Beside;
 use crate::{CommitError, Engine, Error};
 use tongbao_channels::Doubt;
 use tongbao_core::rules::{look_begins, look_found_nothing};
-use tongbao_core::{
-    Attempt, AttemptState, CloseReason, Fact, Job, JobChange, Loaded, NextLook, Source,
-};
-use tongbao_types::{AttemptId, ChargeId, Span};
+use tongbao_core::{Attempt, AttemptState, Fact, Job, JobChange, Loaded, NextLook, Source};
+use tongbao_types::{AttemptId, ChargeId};
 
 impl Engine {
     pub(super) async fn poll_attempt(
@@ -30,7 +28,9 @@ impl Engine {
             AttemptState::Placing | AttemptState::Awaiting => {
                 self.look_once(job, loaded, &attempt).await
             }
-            AttemptState::Closed { .. } => self.look_late(job, loaded, &attempt).await,
+            AttemptState::Closed { .. } | AttemptState::Failed { .. } => {
+                self.look_late(job, loaded, &attempt).await
+            }
             _ => self.settle(finish(job)).await,
         }
     }
@@ -57,7 +57,7 @@ impl Engine {
                 }
             };
         }
-        self.look_again_or_close(job, loaded, why).await
+        self.look_again_or_close(job, loaded, attempt, why).await
     }
 
     async fn look_within_ttl(&self, loaded: &Loaded, attempt: &Attempt) -> Learnt {
@@ -76,15 +76,17 @@ impl Engine {
         &self,
         job: &Job,
         mut loaded: Loaded,
+        attempt: &Attempt,
         why: Option<String>,
     ) -> Result<(), Error> {
         let id = loaded.charge.id;
         let next = loop {
-            if !loaded.charge.state.is_pending() {
+            let is_open = loaded.attempt(attempt.id).is_some_and(|now| now.state.is_open());
+            if !loaded.charge.state.is_pending() || !is_open {
                 return self.settle(finish(job)).await;
             }
             let now = self.clock().now();
-            let next = self.polling().after(job.runs + 1, loaded.charge.expires_at, now);
+            let next = self.polling().after(job.runs + 1, &loaded.charge, attempt, now);
             let again = |run_at| JobChange::Again {
                 id: job.id,
                 epoch: job.epoch,
@@ -105,13 +107,13 @@ impl Engine {
             }
         };
         if next == NextLook::Close {
-            self.begin_close(id, CloseReason::Expired, Span::ZERO).await?;
+            self.give_up(id, attempt.id).await?;
         }
         Ok(())
     }
 
-    /// One look at an order that was closed here while the provider did not know it yet. Only a
-    /// payment would be news.
+    /// One look at an order that was closed here while the provider did not know it yet, or about
+    /// which something was said after its end. Only a payment would be news.
     async fn look_late(&self, job: &Job, loaded: Loaded, attempt: &Attempt) -> Result<(), Error> {
         let account = self.account_of(attempt)?;
         match self.query(&account, attempt).await {

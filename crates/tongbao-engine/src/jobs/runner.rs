@@ -74,6 +74,7 @@ impl Engine {
         }
         tasks.close();
         tasks.wait().await;
+        self.write_all_refusals().await;
     }
 
     /// Time was moved: look for due jobs now.
@@ -90,6 +91,7 @@ impl Engine {
         }
         self.runner().sleeps_until.store(i64::MAX, Ordering::Release);
         let now = self.clock().now();
+        self.write_due_refusals(now).await;
         let claimed = match self.store().claim(now, self.lease(), free).await {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -130,7 +132,8 @@ impl Engine {
 
     async fn pause(&self, now: Timestamp) -> Duration {
         let most = if self.store().is_shared() { SLEEP_SHARED } else { SLEEP_ALONE };
-        match self.store().next_due().await {
+        let next = self.store().next_due().await;
+        match next.map(|job| job.into_iter().chain(self.refusals().next()).min()) {
             Ok(None) => most,
             Ok(Some(due)) => {
                 let before =

@@ -2,10 +2,11 @@
 //! waits for the world; afterwards a new process finds the truth and nothing is lost or doubled.
 
 use crate::fakes::Fate;
-use crate::provider::{Kind, Op};
-use crate::world::{Answer, Crashed, ORDER_NO, World, id, shop};
-use serde_json::Value;
-use tongbao_types::Span;
+use crate::provider::{Kind, Op, RefundStatus, refund_notice};
+use crate::world::{AMOUNT, Answer, Crashed, ORDER_NO, World, draft, id, number, shop};
+use serde_json::{Value, json};
+use tongbao_core::{Policy, RefundDraft, Unexpected};
+use tongbao_types::{Channel, RefundNo, Span};
 
 const FATES: [Fate; 2] = [Fate::Stop, Fate::Fail];
 
@@ -205,6 +206,173 @@ async fn a_delivery_cut_off_anywhere_is_made_with_the_same_id() {
         let all = world.engine.deliveries(&shop(), &Default::default(), page).await.unwrap();
         assert_eq!((all.data.len(), all.data[0].status), (1, "succeeded"), "{case}");
         assert_eq!(world.n_calls(Op::Close), 1);
+        true
+    })
+    .await;
+}
+
+fn numbered() -> RefundDraft {
+    RefundDraft { refund_no: Some(RefundNo::new("R1").unwrap()), ..draft(700) }
+}
+
+async fn refund(world: &World, charge: &Value) -> Answer {
+    world.refund_as(charge, numbered(), Some("key")).await
+}
+
+/// However it was cut off: after all jobs there is one refund, here and there.
+async fn check_refunded(world: &World, charge: &Value, case: &str) {
+    world.until_nothing_is_left().await;
+    let refunds = world.all_refunds().await;
+    assert_eq!(refunds.len(), 1, "{case}");
+    assert_eq!(refunds[0]["status"], "succeeded", "{case}: {}", refunds[0]);
+    let known = world.provider().refunds();
+    assert_eq!(known.keys().collect::<Vec<_>>(), [&refunds[0]["out_refund_no"]], "{case}");
+    assert_eq!(world.count(charge, "refund.created").await, 1, "{case}");
+    assert_eq!(world.count(charge, "refund.succeeded").await, 1, "{case}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_cut_off_anywhere_moves_its_money_once() {
+    for status in [RefundStatus::Succeeded, RefundStatus::Processing] {
+        at_each_point(8, async |nth, fate| {
+            let case = format!("{status:?} {nth} {fate:?}");
+            let mut world = World::v2();
+            let charge = world.paid().await;
+            world.provider().refunds_become(status);
+            let work = async |world: &World| refund(world, &charge).await;
+            let Some(Crashed(first)) = world.crash((nth, fate), work).await else { return false };
+            let mut again = refund(&world, &charge).await;
+            if again.status == 409 {
+                assert_eq!(again.body["code"], "idempotency_key_busy", "{case}");
+                world.advance(Span::from_seconds(61)).await;
+                again = refund(&world, &charge).await;
+            }
+            let again = again.expect(201);
+            if let Some(first) = first.filter(|first| first.status == 201) {
+                assert_eq!(first.body["id"], again["id"], "{case}");
+            }
+            let too_much = world.refund(&charge, AMOUNT - 699).await.expect(400);
+            assert_eq!(too_much["code"], "refund_too_large", "{case}: it is reserved");
+            world.advance(Span::from_seconds(60)).await;
+            for number in world.provider().refunds().into_keys() {
+                world.provider().end_refund(&number, RefundStatus::Succeeded);
+            }
+            check_refunded(&world, &charge, &case).await;
+            true
+        })
+        .await;
+    }
+}
+
+/// The job that sends what nobody asked for, cut off in any run.
+#[tokio::test(start_paused = true)]
+async fn a_refund_that_goes_back_by_itself_cut_off_anywhere_moves_its_money_once() {
+    let back = Policy { late: Unexpected::Refund, wrong_amount: Unexpected::Refund };
+    at_each_point(8, async |nth, fate| {
+        let case = format!("{nth} {fate:?}");
+        let mut world = World::with_policy(Kind::V2Md5, back);
+        let charge = world.order().await;
+        world.engine.close_charge(&shop(), id(&charge)).await.unwrap();
+        world.provider().reopen(&number(&charge));
+        world.pay(&charge);
+        assert!(world.notify(&charge).await);
+        world.provider().answer_refunds_with("not_now");
+        let live = async |world: &World| world.advance(Span::from_seconds(60)).await;
+        let Some(_) = world.crash((nth, fate), live).await else { return false };
+        check_refunded(&world, &charge, &case).await;
+        assert_eq!(world.now(&charge).await["status"], "closed", "{case}");
+        true
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refunds_notice_cut_off_anywhere_comes_again_and_has_one_effect() {
+    for tells in [true, false] {
+        at_each_point(2, async |nth, fate| {
+            let case = format!("{tells} {nth} {fate:?}");
+            let mut world = World::v2();
+            let charge = world.paid().await;
+            world.provider().refunds_become(RefundStatus::Processing);
+            refund(&world, &charge).await.expect(201);
+            world.provider().end_refund("R1", RefundStatus::Succeeded);
+            let told = tells.then(|| json!({"said": "succeeded"}));
+            let notice = || refund_notice(&number(&charge), "R1", told.clone());
+            let accepts = async |world: &World| {
+                let answer = world.receive(notice()).await;
+                world.kind.protocol().is_accepted(&answer)
+            };
+            let Some(Crashed(accepted)) = world.crash((nth, fate), accepts).await else {
+                return false;
+            };
+            if accepted == Some(true) && tells {
+                assert_eq!(world.all_refunds().await[0]["status"], "succeeded", "{case}");
+            }
+            assert!(accepts(&world).await, "{case}");
+            check_refunded(&world, &charge, &case).await;
+            true
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_channel_cut_off_anywhere_can_be_paid_or_ends() {
+    for pays in [true, false] {
+        at_each_point(6, async |nth, fate| {
+            let case = format!("{pays} {nth} {fate:?}");
+            let mut world = World::v2();
+            let charge = world.open().await;
+            world.choose(&charge, Channel::WechatNative).await.expect(201);
+            let work = async |world: &World| world.choose(&charge, Channel::WechatH5).await;
+            let Some(_) = world.crash((nth, fate), work).await else { return false };
+            // Whoever got no answer asks again, and pays what is shown.
+            let shown = world.choose(&charge, Channel::WechatH5).await.expect(201);
+            if pays {
+                let attempts = shown["attempts"].as_array().unwrap().clone();
+                let last = attempts.last().unwrap()["out_trade_no"].as_str().unwrap();
+                world.provider().pay(last, tongbao_engine::Clock::now(&*world.clock));
+            }
+            world.until_nothing_is_left().await;
+            let now = world.now(&charge).await;
+            let status = if pays { "succeeded" } else { "closed" };
+            assert_eq!(now["status"], status, "{case}: {now}");
+            let open = ["placing", "pending", "closing"];
+            for attempt in now["attempts"].as_array().unwrap() {
+                assert!(!open.contains(&attempt["status"].as_str().unwrap()), "{case}: {now}");
+            }
+            let events = world.events(&charge).await;
+            let ends = events
+                .iter()
+                .filter(|kind| ["charge.succeeded", "charge.closed"].contains(&&***kind));
+            assert_eq!(ends.count(), 1, "{case}: {events:?}");
+            assert!(world.all_refunds().await.is_empty(), "{case}");
+            true
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_payment_cut_off_anywhere_goes_back_once() {
+    at_each_point(12, async |nth, fate| {
+        let case = format!("{nth} {fate:?}");
+        let mut world = World::v2();
+        let charge = world.open().await;
+        world.choose(&charge, Channel::WechatNative).await.expect(201);
+        let both = world.choose(&charge, Channel::WechatH5).await.expect(201);
+        let now = tongbao_engine::Clock::now(&*world.clock);
+        let number = |at: usize| both["attempts"][at]["out_trade_no"].as_str().unwrap().to_owned();
+        world.provider().pay(&number(0), now);
+        world.provider().pay(&number(1), now);
+        let live = async |world: &World| {
+            let _accepted = world.notify(&both).await;
+            world.advance(Span::from_seconds(60)).await;
+        };
+        let Some(_) = world.crash((nth, fate), live).await else { return false };
+        check_refunded(&world, &charge, &case).await;
+        assert_eq!(world.now(&charge).await["status"], "succeeded", "{case}");
+        assert_eq!(world.count(&charge, "charge.paid_twice").await, 1, "{case}");
         true
     })
     .await;

@@ -5,15 +5,15 @@ use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
-use tongbao_core::{Delivery, Endpoint, Job, Loaded, Scope};
+use tongbao_core::{Delivery, Endpoint, Job, Loaded, Refund, Scope};
 use tongbao_crypt::digest;
 use tongbao_engine::{
     ApiKey, ChargeFilter, Clock, Commit, CommitError, DeliveryFilter, Dice, EventFilter,
-    IdempotencyRow, LoadedDelivery, Page, Store, StoreError, StoredEvent,
+    IdempotencyRow, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
 };
 use tongbao_store::MemoryStore;
 use tongbao_types::{
-    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, Span, Timestamp,
+    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Span, Timestamp,
 };
 
 /// Business time and real time, each moved by hand.
@@ -180,6 +180,21 @@ impl Store for TrappedStore {
         self.memory.charges(scope, filter, page).await
     }
 
+    async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {
+        self.gate().await?;
+        self.memory.refund(id).await
+    }
+
+    async fn refunds(
+        &self,
+        scope: &Scope,
+        filter: &RefundFilter,
+        page: Page<RefundId>,
+    ) -> Result<Vec<Refund>, StoreError> {
+        self.gate().await?;
+        self.memory.refunds(scope, filter, page).await
+    }
+
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
         self.gate().await?;
         self.memory.event(scope, id).await
@@ -255,6 +270,10 @@ impl Store for TrappedStore {
     async fn save_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
         self.gate().await?;
         self.memory.save_api_key(key).await
+    }
+
+    fn bills(&self) -> &dyn tongbao_engine::BillShelf {
+        self.memory.bills()
     }
 
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError> {

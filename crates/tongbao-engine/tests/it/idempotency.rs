@@ -3,7 +3,7 @@
 use crate::provider::{Mischief, Op};
 use crate::world::{World, id, number, render, shop};
 use std::sync::atomic::Ordering;
-use tongbao_engine::{IdempotentRequest, NewEndpoint};
+use tongbao_engine::{IdempotentRequest, NewEndpoint, Store};
 use tongbao_types::Span;
 
 #[tokio::test(start_paused = true)]
@@ -149,4 +149,20 @@ async fn a_failing_request_is_repeated_under_its_key_only_if_it_said_not_now() {
     let refused = close("b").await;
     assert!(refused.body.contains("provider_refused"));
     assert!(close("b").await.replayed);
+}
+
+/// Nobody repeats a request after a week. The runner has an eye on that in a quiet moment of each
+/// hour, not more often.
+#[tokio::test(start_paused = true)]
+async fn a_key_is_forgotten_after_a_week_within_the_hour() {
+    let world = World::v2();
+    world.create_with_key(world.new_charge(), "key", "print").await.expect(201);
+    let is_kept =
+        async || world.store.memory().idempotency(&shop(), "key").await.unwrap().is_some();
+    world.advance(Span::from_seconds(7 * 86_400)).await;
+    for (seconds, kept) in [(0, true), (1, true), (3598, true), (1, false)] {
+        world.clock.advance(Span::from_seconds(seconds));
+        world.run_due().await;
+        assert_eq!(is_kept().await, kept, "{seconds}");
+    }
 }

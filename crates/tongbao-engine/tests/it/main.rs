@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test falls and tells")]
 
+mod bills;
+mod choice;
 mod closing;
 mod crashes;
 mod fakes;
@@ -17,6 +19,9 @@ mod payment;
 mod placing;
 mod polling;
 mod provider;
+mod refunds;
+mod scanned;
 mod scopes;
+mod surprises;
 mod webhooks;
 mod world;

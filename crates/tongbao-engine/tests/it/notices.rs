@@ -125,6 +125,7 @@ async fn what_does_not_fit_in_everything_is_refused_and_changes_nothing() {
             let before =
                 (n_refused(&world, &charge, "").await, n_refused(&world, &charge, code).await);
             let answer = world.receive(notice).await;
+            world.write_counted().await;
             assert!(kind.protocol().is_refused(&answer), "{case}: {answer:?}");
             assert!(!kind.protocol().is_accepted(&answer), "{case}");
             assert_eq!(world.now(&charge).await["status"], "pending", "{case}");
@@ -226,4 +227,47 @@ async fn a_refused_notice_says_when_and_why_for_a_person() {
     assert_eq!(refused["last_at"], world.clock.now().to_string());
     let reason = refused["reason"].as_str().unwrap();
     assert!(reason.contains("1200") && reason.contains("1 fen"), "{reason}");
+}
+
+/// A stranger who knows an order's number costs one write a second, and every notice is counted.
+#[tokio::test(start_paused = true)]
+async fn forged_notices_are_written_once_a_second() {
+    let world = World::v2();
+    let charge = world.order().await;
+    world.pay(&charge);
+    let forged = world.notice(&charge, &Said { forged: true, ..Said::default() });
+    let n_commits = || world.store.n_commits.load(Ordering::SeqCst);
+    let before = n_commits();
+    for _ in 0..1000 {
+        let answer = world.receive(forged.clone()).await;
+        assert!(world.kind.protocol().is_refused(&answer));
+    }
+    assert_eq!(n_commits(), before + 1);
+    assert_eq!(n_refused(&world, &charge, "signature_mismatch").await, 1);
+    world.clock.advance(Span::from_seconds(1));
+    world.run_due().await;
+    assert_eq!(n_commits(), before + 2);
+    assert_eq!(n_refused(&world, &charge, "signature_mismatch").await, 1000);
+    assert_eq!(world.now(&charge).await["status"], "pending");
+    assert!(world.notify(&charge).await, "the genuine one does not wait");
+}
+
+/// The runner sleeps, and is woken for what was counted.
+#[tokio::test(start_paused = true)]
+async fn what_was_counted_is_written_though_nothing_else_is_due() {
+    let world = World::v2();
+    let charge = world.paid().await;
+    let forged = world.notice(&charge, &Said { forged: true, ..Said::default() });
+    let stop = tokio_util::sync::CancellationToken::new();
+    let strangers = async {
+        world.receive(forged.clone()).await;
+        world.receive(forged.clone()).await;
+        // The runner has looked and gone to sleep again before time passes.
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        world.clock.advance(Span::from_seconds(1));
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        assert_eq!(n_refused(&world, &charge, "signature_mismatch").await, 2);
+        stop.cancel();
+    };
+    tokio::join!(world.engine.run_jobs(stop.clone()), strangers);
 }

@@ -14,15 +14,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tongbao_core::{Backoff, Polling, Scope};
+use tongbao_core::{Backoff, Payer, Policy, Polling, RefundDraft, Scope};
 use tongbao_crypt::webhook::{self, WebhookSecret};
 use tongbao_engine::{
-    Account, ChargeView, Clock, Egress, EndpointView, Engine, Error, EventFilter,
-    IdempotentRequest, NewCharge, NewEndpoint, Outgoing, Page, Ports, Reach, Reply, Setup, Store,
-    Wire, WireError,
+    Account, App, ChargeView, Clock, Egress, EndpointView, Engine, Error, EventFilter,
+    IdempotentRequest, NewAttempt, NewCharge, NewEndpoint, NewRefund, Outgoing, Page, Ports, Reach,
+    Reply, Setup, Store, Wire, WireError,
 };
 use tongbao_types::{
-    Amount, AppName, ChargeId, Code, Fen, HttpRequest, HttpResponse, Mode, OrderNo, Span, Timestamp,
+    Amount, AppName, Channel, ChargeId, Code, Fen, HttpRequest, HttpResponse, Mode, OrderNo,
+    RefundId, Span, Timestamp,
 };
 
 pub(crate) const POLLING: Polling = Polling {
@@ -162,13 +163,16 @@ pub(crate) fn render(outcome: Result<&str, &Error>) -> (u16, String) {
         Code::ProviderRefused => 402,
         Code::NotFound => 404,
         Code::OrderNoInUse | Code::ChargeNotPending | Code::Conflict => 409,
+        Code::RefundNoInUse => 409,
         Code::IdempotencyKeyBusy | Code::IdempotencyKeyReused => 409,
         Code::Unavailable => 503,
         _ => 400,
     };
     let charge = error.charge.map(|id| id.to_string());
+    let refund = error.refund.map(|id| id.to_string());
     let body = serde_json::json!({"code": error.code.as_str(), "message": error.message,
-        "param": error.param, "charge": charge,
+        "param": error.param, "charge": charge, "refund": refund,
+        "money_moved": error.money_moved.as_str(), "retry": error.retry.as_str(),
         "provider_code": error.provider.as_ref().map(|said| &said.code)});
     (status, body.to_string())
 }
@@ -190,6 +194,11 @@ pub(crate) fn number(charge: &Value) -> String {
     charge["attempts"][0]["out_trade_no"].as_str().unwrap().to_owned()
 }
 
+/// A refund of so much.
+pub(crate) fn draft(fen: i64) -> RefundDraft {
+    RefundDraft { amount: Some(Amount::new(Fen(fen)).unwrap()), ..RefundDraft::default() }
+}
+
 pub(crate) fn page<Id>(limit: u32) -> Page<Id> {
     Page { limit, starting_after: None, ending_before: None }
 }
@@ -205,13 +214,24 @@ pub(crate) struct World {
     pub(crate) clock: Arc<HandClock>,
     trap: Arc<Trap>,
     pub(crate) kind: Kind,
+    /// While this is set, no account can refund.
+    pub(crate) is_hindered: Arc<AtomicBool>,
     dice: Arc<SeededDice>,
     polling: Polling,
+    policy: Policy,
 }
 
 impl World {
     pub(crate) fn of(kind: Kind) -> World {
         World::with(kind, POLLING)
+    }
+
+    /// The shop wants this done with unexpected money.
+    pub(crate) fn with_policy(kind: Kind, policy: Policy) -> World {
+        let mut world = World::of(kind);
+        world.policy = policy;
+        world.restart();
+        world
     }
 
     /// With WeChat Pay API v2, which needs no key pairs.
@@ -227,14 +247,16 @@ impl World {
             Net { trap: Arc::clone(&trap), clock: Some(Arc::clone(&clock)), ..Net::default() };
         let (store, net, dice) = (Arc::new(store), Arc::new(net), Arc::new(SeededDice::default()));
         let parts = (&store, &net, &clock, &dice);
-        let engine = engine(parts, kind, polling);
-        World { engine, store, net, clock, trap, kind, dice, polling }
+        let is_hindered = Arc::default();
+        let policy = Policy::default();
+        let engine = engine(parts, (kind, &is_hindered), polling, policy);
+        World { engine, store, net, clock, trap, kind, is_hindered, dice, polling, policy }
     }
 
     /// Another process over the same database.
     pub(crate) fn restart(&mut self) {
         let parts = (&self.store, &self.net, &self.clock, &self.dice);
-        self.engine = engine(parts, self.kind, self.polling);
+        self.engine = engine(parts, (self.kind, &self.is_hindered), self.polling, self.policy);
     }
 
     pub(crate) fn provider(&self) -> &Provider {
@@ -275,6 +297,66 @@ impl World {
     pub(crate) async fn order_numbered(&self, order_no: &str) -> Value {
         let order_no = Some(OrderNo::new(order_no).unwrap());
         self.create(NewCharge { order_no, ..self.new_charge() }).await.expect(201)
+    }
+
+    /// A charge whose payer has paid.
+    pub(crate) async fn paid(&self) -> Value {
+        let charge = self.order().await;
+        self.pay(&charge);
+        assert!(self.notify(&charge).await);
+        charge
+    }
+
+    /// A charge without an order, for which a channel may be chosen.
+    pub(crate) async fn open(&self) -> Value {
+        self.create(NewCharge { channel: None, ..self.new_charge() }).await.expect(201)
+    }
+
+    pub(crate) async fn choose(&self, charge: &Value, channel: Channel) -> Answer {
+        self.attempt(charge, (channel, None), None).await
+    }
+
+    pub(crate) async fn attempt(
+        &self,
+        charge: &Value,
+        (channel, payer): (Channel, Option<Payer>),
+        key: Option<&str>,
+    ) -> Answer {
+        let charge = id(charge);
+        let new = NewAttempt { charge, channel, account: None, payer, client_ip: None };
+        let request =
+            key.map(|key| IdempotentRequest { key: key.into(), fingerprint: "at".into() });
+        // Ids sort by their time, and so do attempts.
+        self.clock.advance(Span::from_millis(1));
+        self.engine.add_attempt(&shop(), new, request, render).await.into()
+    }
+
+    pub(crate) async fn refund(&self, charge: &Value, fen: i64) -> Answer {
+        self.refund_as(charge, draft(fen), None).await
+    }
+
+    pub(crate) async fn refund_as(
+        &self,
+        charge: &Value,
+        draft: RefundDraft,
+        key: Option<&str>,
+    ) -> Answer {
+        let request =
+            key.map(|key| IdempotentRequest { key: key.into(), fingerprint: "re".into() });
+        let new = NewRefund { charge: id(charge), draft };
+        self.engine.create_refund(&shop(), new, request, render).await.into()
+    }
+
+    /// The refund as it is now.
+    pub(crate) async fn refund_now(&self, refund: &Value) -> Value {
+        let id: RefundId = refund["id"].as_str().unwrap().parse().unwrap();
+        serde_json::to_value(self.engine.refund(&shop(), id).await.unwrap()).unwrap()
+    }
+
+    /// All refunds of the shop, newest first.
+    pub(crate) async fn all_refunds(&self) -> Vec<Value> {
+        let list = self.engine.refunds(&shop(), &Default::default(), page(100)).await.unwrap();
+        list.data.iter().map(|refund| serde_json::to_value(refund).unwrap()).collect()
     }
 
     /// The charge as it is now.
@@ -353,6 +435,13 @@ impl World {
         tokio::join!(self.engine.run_jobs(stop.clone()), idle);
     }
 
+    /// Refused notices that were only counted are written, as when the process ends.
+    pub(crate) async fn write_counted(&self) {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        self.engine.run_jobs(stop).await;
+    }
+
     /// Time passes, and every job runs at its moment.
     pub(crate) async fn advance(&self, span: Span) {
         let target = self.clock.now() + span;
@@ -413,11 +502,17 @@ pub(crate) struct Crashed<T>(pub(crate) Option<T>);
 
 type Parts<'a> = (&'a Arc<TrappedStore>, &'a Arc<Net>, &'a Arc<HandClock>, &'a Arc<SeededDice>);
 
-fn engine((store, net, clock, dice): Parts<'_>, kind: Kind, polling: Polling) -> Engine {
+fn engine(
+    (store, net, clock, dice): Parts<'_>,
+    (kind, is_hindered): (Kind, &Arc<AtomicBool>),
+    polling: Polling,
+    policy: Policy,
+) -> Engine {
     let account = |app: &str, mode, name: &str| {
         let app = AppName::new(app).unwrap();
-        Account { app, mode, adapter: kind.account(name) }
+        Account { app, mode, adapter: kind.account(name, is_hindered) }
     };
+    let app = |name: &str| App { name: AppName::new(name).unwrap(), policy };
     let accounts = vec![
         account("shop", Mode::Test, kind.name()),
         account("shop", Mode::Live, "live"),
@@ -430,7 +525,7 @@ fn engine((store, net, clock, dice): Parts<'_>, kind: Kind, polling: Polling) ->
         dice: Arc::clone(dice) as Arc<dyn tongbao_engine::Dice>,
     };
     let setup = Setup {
-        apps: vec![AppName::new("shop").unwrap(), AppName::new("other").unwrap()],
+        apps: vec![app("shop"), app("other")],
         accounts,
         polling,
         public_url: "https://pay.test".to_owned(),

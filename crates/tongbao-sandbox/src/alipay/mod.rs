@@ -1,231 +1,216 @@
-//! Alipay's side of OpenAPI 2.0: the gateway at `/gateway.do`, one address for all methods.
+//! Alipay's side: OpenAPI 2.0 and the old gateway, which share the address `/gateway.do`, and v3
+//! under `/v3/alipay/`. The same account answers all three, over the same trades.
 //!
-//! Here a request is judged in the gateway's own order and handed to its operation. The one app of
-//! the sandbox works in both modes: with certificates if the request names them, else with keys.
+//! What an operation does is in `operations` and the files beside it, whatever the protocol; how a
+//! request is judged and a reply is sealed, in `open` and `v3`. The one app of the sandbox works in
+//! both modes: with certificates if the request names them, else with keys.
 
+mod bills;
+mod legacy;
 mod notice;
+mod oauth;
+mod open;
 mod operations;
+mod orders;
 pub(crate) mod page;
+mod refunds;
+mod refusal;
+mod reply;
+mod v3;
 
 pub(crate) use notice::message;
 
-use crate::numbers;
+use crate::order::{Api, Key};
 use crate::pretend::Pretend;
-use crate::trade::{Api, Key, Order, PayWithin, Product};
+use crate::task::{Ask, Task};
+use crate::trade::Trade;
 use crate::traffic::Verdict;
-use crate::world::OrderRefusal;
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-use tongbao_alipay::open::gateway::{AppAtGateway, GatewayRequest, Sealing};
-use tongbao_alipay::open::order::Expiry;
-use tongbao_alipay::open::page as page_pay;
-use tongbao_alipay::{ContentKey, Refusal};
-use tongbao_types::{HttpRequest, HttpResponse, Method, Provider, Timestamp};
+use axum::Router;
+use serde_json::Value;
+use std::sync::Arc;
+use tongbao_alipay::ContentKey;
+use tongbao_alipay::open::TradeRef;
+use tongbao_alipay::open::{app, create, page as page_pay, pay, precreate, wap};
+use tongbao_alipay::open::{close, query, refund};
+use tongbao_crypt::{RsaPrivateKey, digest};
+use tongbao_types::{Fen, HttpRequest, HttpResponse, OutTradeNo, Provider, TradeNo};
 
-/// A request to the gateway, its parameters and signature judged.
-pub(crate) struct Asked {
-    request: GatewayRequest,
-    accept_language: String,
-    /// Why it is not carried out.
-    refusal: Option<Refusal>,
-    /// Whether the app is known, so that replies are signed.
-    known: bool,
-    verdict: Verdict,
+/// What a browser opens besides the gateway: the login and the files of bills.
+pub(crate) fn router() -> Router<Arc<Pretend>> {
+    bills::router().merge(oauth::router())
+}
+
+/// A request to Alipay, by the protocol that it speaks.
+pub(crate) enum Asked {
+    Open(open::Asked),
+    Legacy(legacy::Asked),
+    V3(v3::Asked),
 }
 
 impl Asked {
-    pub(crate) fn read(pretend: &Pretend, request: &HttpRequest) -> Asked {
-        let accept_language = request.header("accept-language").unwrap_or("").to_owned();
-        match GatewayRequest::read(request) {
-            Ok(request) => {
-                let known = request.app_id().as_deref() == Ok(&pretend.credentials.alipay.app_id);
-                let refusal = judge(pretend, &request, known).err();
-                let verdict = verdict(pretend, &request);
-                Asked { request, accept_language, refusal, known, verdict }
-            }
-            Err(error) => Asked {
-                request: nothing(),
-                accept_language,
-                refusal: Some(Refusal::INVALID_PARAMETER.saying(error.to_string())),
-                known: false,
-                verdict: Verdict::Missing { why: error.to_string() },
-            },
+    /// Whether a path is Alipay's.
+    pub(crate) fn is_at(path: &str) -> bool {
+        path == "/gateway.do" || path.starts_with("/v3/alipay/")
+    }
+
+    /// `base` is scheme and host of the sandbox as the client knows them.
+    pub(crate) fn read(pretend: &Pretend, request: &HttpRequest, base: String) -> Asked {
+        if request.path() != "/gateway.do" {
+            return Asked::V3(v3::Asked::read(pretend, request, base));
+        }
+        match legacy::Asked::read(pretend, request) {
+            Some(asked) => Asked::Legacy(asked),
+            None => Asked::Open(open::Asked::read(pretend, request, base)),
         }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
-        self.verdict.clone()
+        match self {
+            Asked::Open(asked) => asked.verdict.clone(),
+            Asked::Legacy(asked) => asked.verdict.clone(),
+            Asked::V3(asked) => asked.verdict.clone(),
+        }
     }
 
+    /// The method, or the old gateway's service.
     pub(crate) fn method_name(&self) -> Option<String> {
-        self.request.method()
+        match self {
+            Asked::Open(asked) => asked.request.method(),
+            Asked::Legacy(asked) => asked.request.service(),
+            Asked::V3(asked) => asked.method(),
+        }
+    }
+
+    /// What it is about, by the members that all methods have in common.
+    pub(crate) fn task(&self, pretend: &Pretend) -> Option<Task> {
+        match self {
+            Asked::Open(asked) => {
+                task(pretend, &asked.request.method()?, &asked.biz(pretend).ok()?)
+            }
+            Asked::Legacy(asked) => asked.task(pretend),
+            Asked::V3(asked) => task(pretend, &asked.method()?, &asked.content(pretend).ok()?),
+        }
     }
 
     /// Answers, with effect.
     pub(crate) fn perform(&self, pretend: &Pretend) -> HttpResponse {
-        if let Some(refusal) = &self.refusal {
-            return self.say_no(pretend, refusal);
+        match self {
+            Asked::Open(asked) => asked.perform(pretend),
+            Asked::Legacy(asked) => asked.perform(pretend),
+            Asked::V3(asked) => asked.perform(pretend),
         }
-        let method = self.request.method().unwrap_or_default();
-        if method == page_pay::METHOD {
-            return page::answer(pretend, &self.request, &self.accept_language);
-        }
-        traced(operations::perform(pretend, &self.request, &method))
     }
 
     /// Says no with a code that a fault asks for.
     pub(crate) fn refuse(&self, pretend: &Pretend, code: &str) -> HttpResponse {
-        self.say_no(pretend, &refusal_named(code))
-    }
-
-    fn say_no(&self, pretend: &Pretend, refusal: &Refusal) -> HttpResponse {
-        if self.request.method().as_deref() == Some(page_pay::METHOD) {
-            return page_pay::error_page(refusal);
+        match self {
+            Asked::Open(asked) => asked.refuse(pretend, code),
+            Asked::Legacy(asked) => asked.refuse(code),
+            Asked::V3(asked) => asked.refuse(pretend, code),
         }
-        let sealing = match self.known {
-            true => sealing(pretend, &self.request, None),
-            false => Sealing::Unsigned,
-        };
-        traced(self.request.refuse(refusal, &[], sealing))
     }
 }
 
-/// A request without any parameter, for answering one that cannot be read.
-fn nothing() -> GatewayRequest {
-    let empty = HttpRequest {
-        method: Method::Get,
-        target: "/gateway.do".to_owned(),
-        headers: Vec::new(),
-        body: Vec::new().into(),
-    };
-    GatewayRequest::read(&empty).expect("a request without parameters has none that are wrong")
-}
-
-/// The gateway's checks in its order; those of the signature need a known app.
-fn judge(pretend: &Pretend, request: &GatewayRequest, known: bool) -> Result<(), Refusal> {
-    request.app_id()?;
-    if !known {
-        return Err(Refusal::INVALID_APP_ID);
-    }
-    let keys = &pretend.keys;
-    let serials = (keys.app_cert_sn.as_str(), keys.alipay_root_sn.as_str());
-    request.check(AppAtGateway {
-        key: &keys.app_public,
-        certificates: request.has_cert_sn().then_some(serials),
-        content_key: None,
-    })
-}
-
-/// What the traffic log says, whatever else was wrong with the request.
-fn verdict(pretend: &Pretend, request: &GatewayRequest) -> Verdict {
-    if request.params.filled("sign").is_none() {
-        return Verdict::Missing { why: "there is no parameter sign".to_owned() };
-    }
-    let bytes = request.string();
-    let string = request.params.charset().decode(&bytes).unwrap_or_default().into_owned();
-    if request.is_signed_by(&pretend.keys.app_public) {
-        return Verdict::Good { string };
-    }
-    let why = "sign is not over this string by the app's private key".to_owned();
-    Verdict::Bad { string, why }
-}
-
-/// How replies to a request of the known app are signed; encrypted if a key is given.
-fn sealing<'a>(
+/// Who calls an operation, and what its request says besides the business members.
+struct Caller<'a> {
     pretend: &'a Pretend,
-    request: &GatewayRequest,
-    content_key: Option<&'a ContentKey>,
-) -> Sealing<'a> {
-    let cert_sn = request.has_cert_sn().then_some(pretend.keys.alipay_cert_sn.as_str());
-    Sealing::Signed { key: &pretend.keys.alipay, cert_sn, content_key }
+    /// Notifications leave through the same door.
+    api: Api,
+    notify_url: Option<String>,
+    return_url: Option<String>,
+    /// Scheme and host of the sandbox.
+    base: &'a str,
 }
 
-/// Java and Node SDKs read the trace number from this header.
-fn traced(mut response: HttpResponse) -> HttpResponse {
-    response.headers.push(("trace_id".to_owned(), numbers::hex(32)));
-    response
-}
-
-/// An order of the protocol as the world keeps it.
-fn order(
-    pretend: &Pretend,
-    request: &GatewayRequest,
-    asked: &tongbao_alipay::open::order::Order,
-    product: Product,
-) -> Result<Order, Refusal> {
-    let seller = &pretend.credentials.alipay.seller_id;
-    if asked.seller_id.as_ref().is_some_and(|wanted| wanted != seller) {
-        return Err(Refusal::INVALID_RECEIVE_ACCOUNT);
+fn task(pretend: &Pretend, method: &str, biz: &str) -> Option<Task> {
+    let ask = match method {
+        precreate::METHOD | create::METHOD => Ask::Order,
+        page_pay::METHOD | wap::METHOD | app::METHOD => Ask::Order,
+        pay::METHOD => Ask::Scan,
+        query::METHOD => Ask::Query,
+        close::METHOD => Ask::Close,
+        refund::METHOD => Ask::Refund,
+        _ => return None,
+    };
+    let biz: Value = serde_json::from_str(biz).ok()?;
+    let text = |name: &str| match &biz[name] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let fen = |name: &str| Some(Fen::from_yuan(&text(name)?).ok()?.0);
+    let key = text("out_trade_no").map(|number| Key::new(Provider::Alipay, number));
+    if let (Ask::Order | Ask::Scan, Some(key)) = (ask, &key) {
+        let (number, amount) = (key.out_trade_no.clone(), fen("total_amount")?);
+        return Some(Task { ask, key: key.clone(), number, amount });
     }
-    let (pay_until, pay_within) = limits(asked.expiry, pretend.now())?;
-    let param = |name| request.params.filled(name).map(|text| text.into_owned());
-    let amount = asked.total_amount.fen().0;
-    Ok(Order {
-        key: Key::new(Provider::Alipay, asked.out_trade_no.as_str()),
-        api: Api::AlipayOpen { charset: request.params.charset().name().to_owned() },
-        product,
-        app_id: pretend.credentials.alipay.app_id.clone(),
-        amount,
-        subject: asked.subject.clone(),
-        body: asked.body.clone(),
-        attach: asked.passback_params.clone(),
-        content: format!("{amount} {:?} {:?}", asked.subject, asked.body),
-        notify_url: param("notify_url"),
-        return_url: param("return_url"),
-        pay_until,
-        pay_within,
+    let task = match (&key, text("trade_no")) {
+        (_, Some(trade_no)) => Task::about_paid(pretend, ask, Provider::Alipay, &trade_no),
+        (Some(key), None) => Task::about(pretend, ask, key),
+        (None, None) => None,
+    }?;
+    if ask != Ask::Refund {
+        return Some(task);
+    }
+    let number = text("out_request_no").unwrap_or_default();
+    let number = format!("{} {number}", task.number);
+    Some(Task { number, amount: fen("refund_amount")?, ..task })
+}
+
+/// A trade as it stands, by either number.
+fn find(pretend: &Pretend, wanted: &TradeRef) -> Option<Trade> {
+    pretend.change(|world, now| match wanted {
+        TradeRef::Out(number) => {
+            world.find(&Key::new(Provider::Alipay, number.as_str()), now).cloned()
+        }
+        TradeRef::Trade(number) => {
+            world.find_by_trade_no(Provider::Alipay, number.as_str(), now).cloned()
+        }
     })
 }
 
-type Limits = (Option<Timestamp>, Option<PayWithin>);
+/// The app's key of content encryption.
+fn content_key(pretend: &Pretend) -> Option<ContentKey> {
+    ContentKey::read(&pretend.credentials.alipay.aes_key).ok()
+}
 
-fn limits(expiry: Option<Expiry>, now: Timestamp) -> Result<Limits, Refusal> {
-    match expiry {
-        None => Ok((None, None)),
-        Some(Expiry::At(moment)) if moment <= now => Err(Refusal::NOW_TIME_AFTER_EXPIRE_TIME),
-        Some(Expiry::At(moment)) => Ok((Some(moment), None)),
-        Some(Expiry::After(span)) => Ok((None, Some(PayWithin::Minutes(span.as_seconds() / 60)))),
-        Some(Expiry::Midnight) => Ok((None, Some(PayWithin::Midnight))),
+/// Alipay's key for messages to an app in this mode, and in certificate mode the serial of its
+/// certificate: the next one once Alipay has changed it.
+fn signer(pretend: &Pretend, by_certificate: bool) -> (&RsaPrivateKey, Option<&str>) {
+    let keys = &pretend.keys;
+    if !by_certificate {
+        return (&keys.alipay, None);
+    }
+    let changed = pretend.world().rules().alipay_next_certificate;
+    match keys.next_alipay.as_ref().filter(|_| changed) {
+        Some(next) => (&next.key, Some(&next.sn)),
+        None => (&keys.alipay, Some(&keys.alipay_cert_sn)),
     }
 }
 
-impl From<OrderRefusal> for Refusal {
-    fn from(refusal: OrderRefusal) -> Refusal {
-        match refusal {
-            OrderRefusal::Paid => Refusal::TRADE_HAS_SUCCESS,
-            OrderRefusal::Closed => Refusal::TRADE_HAS_CLOSE,
-            OrderRefusal::Differs => Refusal::CONTEXT_INCONSISTENT,
-        }
+/// A mark that only this sandbox can make on a text, so that what it gave out need not be kept.
+fn mark(pretend: &Pretend, text: &str) -> String {
+    digest::md5_hex(pretend.keys.alipay.sign_sha256(text.as_bytes()).as_bytes())
+}
+
+/// The account of the pretend buyer as others may see it.
+const BUYER_LOGON_ID: &str = "buy***@sandbox.example";
+
+/// A payer as messages name it: by the user id (2088…), or by the id for one app.
+fn named(payer: Option<&str>) -> (Option<String>, Option<String>) {
+    let digits = |id: &str| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_digit());
+    match payer {
+        Some(id) if id.starts_with("2088") && digits(id) => (Some(id.to_owned()), None),
+        other => (None, other.map(str::to_owned)),
     }
 }
 
-/// A refusal by its name: one of the known ones, or the name as it is, with the gateway's code for
-/// its prefix.
-fn refusal_named(name: &str) -> Refusal {
-    if let Some(known) = Refusal::ALL.iter().find(|known| known.sub_code == name) {
-        return known.clone();
-    }
-    let code = match name {
-        _ if name.starts_with("isv.missing-") => "40001",
-        _ if name.starts_with("isv.") => "40002",
-        _ if name.starts_with("isp.") || name.starts_with("aop.") => "20000",
-        _ => "40004",
-    };
-    Refusal { code, sub_code: kept(name), sub_msg: "业务处理失败".into() }
+fn out_no(trade: &Trade) -> Option<OutTradeNo> {
+    OutTradeNo::new(trade.order.key.out_trade_no.as_str()).ok()
 }
 
-/// The protocol's refusals have names that live for ever; each name that a fault invents is kept
-/// once.
-fn kept(name: &str) -> &'static str {
-    static NAMES: Mutex<Option<HashSet<&'static str>>> = Mutex::new(None);
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    let names = names.get_or_insert_default();
-    if let Some(known) = names.get(name) {
-        return known;
-    }
-    let name: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    names.insert(name);
-    name
+fn trade_no(trade: &Trade) -> Option<TradeNo> {
+    TradeNo::new(trade.trade_no.clone()?).ok()
 }
 
 #[cfg(test)]
@@ -233,12 +218,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_faults_code_is_said_as_the_gateway_would() {
-        assert_eq!(refusal_named("ACQ.SYSTEM_ERROR"), Refusal::SYSTEM_ERROR);
-        let invented = refusal_named("ACQ.INVENTED");
-        assert_eq!((invented.code, invented.sub_code), ("40004", "ACQ.INVENTED"));
-        assert_eq!(refusal_named("isv.missing-thing").code, "40001");
-        assert_eq!(refusal_named("aop.unknow-error").code, "20000");
-        assert!(std::ptr::eq(kept("ACQ.ONE"), kept("ACQ.ONE")));
+    fn a_payer_is_named_by_the_kind_of_its_id() {
+        let id = |text: &str| Some(text.to_owned());
+        assert_eq!(named(Some("2088000000000001")), (id("2088000000000001"), None));
+        assert_eq!(named(Some("2088 an open id")), (None, id("2088 an open id")));
+        assert_eq!(named(None), (None, None));
     }
 }

@@ -1,13 +1,23 @@
-//! The notification that Alipay posts about a trade (Alipay, 异步通知说明).
+//! The notification that Alipay posts about a trade (Alipay, 异步通知说明); that of an order by the
+//! old gateway is in `legacy`.
 
-use super::operations::BUYER_LOGON_ID;
+use super::{BUYER_LOGON_ID, legacy, named, out_no, signer, trade_no};
 use crate::notice::{Notice, NoticeKind};
+use crate::order::Api;
 use crate::pretend::Pretend;
-use crate::trade::{Api, Trade};
+use crate::refund::Refund;
+use crate::trade::Trade;
 use crate::wechat::{Changes, Message};
 use tongbao_alipay::open::notify::Notification;
 use tongbao_alipay::{Charset, TradeStatus};
-use tongbao_types::{Fen, OutTradeNo, TradeNo};
+use tongbao_types::Fen;
+
+/// What a notification tells: the trade's status and, if it is about a refund, which one.
+pub(super) struct Told<'a> {
+    pub(super) id: &'a str,
+    pub(super) status: &'a str,
+    pub(super) refund: Option<&'a Refund>,
+}
 
 /// The message, in the charset of the order, with the time of this sending.
 pub(crate) fn message(
@@ -16,42 +26,59 @@ pub(crate) fn message(
     trade: &Trade,
     changes: &Changes,
 ) -> Option<Message> {
-    let NoticeKind::TradeStatus(status) = &notice.kind else { return None };
-    let Api::AlipayOpen { charset } = &trade.order.api else { return None };
-    let charset = Charset::from_name(charset).unwrap_or(Charset::Utf8);
-    let notification = told(pretend, &notice.id, status, trade, changes)?;
-    let request = notification.encode("/", charset, &pretend.keys.alipay);
+    let (status, refund) = match &notice.kind {
+        NoticeKind::TradeStatus(status) => (status, None),
+        NoticeKind::Refund { status, out_refund_no } => (status, trade.refund(out_refund_no)),
+        NoticeKind::Payment => return None,
+    };
+    // A paid trade that is closed was given back, by refunds or by a cancel.
+    let refund = match status.as_str() {
+        "TRADE_CLOSED" => refund.or(trade.refunds.last()),
+        _ => refund,
+    };
+    let told = Told { id: &notice.id, status, refund };
+    let charset = |name: &String| Charset::from_name(name).unwrap_or(Charset::Utf8);
+    let request = match &trade.order.api {
+        Api::AlipayOpen { charset: name, by_certificate } => {
+            let key = signer(pretend, *by_certificate).0;
+            notification(pretend, &told, trade, changes)?.encode("/", charset(name), key)
+        }
+        Api::AlipayLegacy { charset: name } => {
+            let key = legacy::key(pretend);
+            legacy::notification(pretend, &told, trade, changes)?.encode("/", charset(name), &key)
+        }
+        Api::WechatV2 { .. } | Api::WechatV3 => return None,
+    };
     Some(Message { headers: request.headers, body: request.body.to_vec() })
 }
 
-fn told(
+fn notification(
     pretend: &Pretend,
-    id: &str,
-    status: &str,
+    told: &Told<'_>,
     trade: &Trade,
     changes: &Changes,
 ) -> Option<Notification> {
     let order = &trade.order;
     let total = Fen(changes.amount.unwrap_or(order.amount));
     let paid = trade.paid_at.map(|_| total);
-    let refunded = trade.refunded > 0 && status == "TRADE_CLOSED";
     let yuan = total.to_yuan();
     let bill = format!(r#"[{{"amount":"{yuan}","fundChannel":"ALIPAYACCOUNT"}}]"#);
+    let (buyer_id, buyer_open_id) = named(trade.payer.as_deref());
     Some(Notification {
-        notify_id: id.to_owned(),
+        notify_id: told.id.to_owned(),
         notify_time: Some(pretend.now()),
         app_id: changes.app_id.clone().unwrap_or_else(|| order.app_id.clone()),
         seller_id: Some(pretend.credentials.alipay.seller_id.clone()),
-        out_trade_no: OutTradeNo::new(order.key.out_trade_no.as_str()).ok()?,
-        trade_no: TradeNo::new(trade.trade_no.clone()?).ok()?,
-        trade_status: TradeStatus::from_word(status),
+        out_trade_no: out_no(trade)?,
+        trade_no: trade_no(trade)?,
+        trade_status: TradeStatus::from_word(told.status),
         total_amount: total,
         receipt_amount: paid,
         buyer_pay_amount: paid,
         invoice_amount: paid,
         point_amount: paid.map(|_| Fen(0)),
-        buyer_id: trade.payer.clone(),
-        buyer_open_id: None,
+        buyer_id,
+        buyer_open_id,
         buyer_logon_id: Some(BUYER_LOGON_ID.to_owned()),
         subject: Some(order.subject.clone()),
         body: order.body.clone(),
@@ -59,9 +86,9 @@ fn told(
         fund_bill_list: paid.map(|_| bill),
         gmt_create: trade.created_at,
         gmt_payment: trade.paid_at,
-        gmt_refund: trade.closed_at.filter(|_| refunded),
-        gmt_close: trade.closed_at.filter(|_| status == "TRADE_CLOSED"),
-        refund_fee: refunded.then_some(Fen(trade.refunded)),
-        out_biz_no: refunded.then(|| order.key.out_trade_no.clone()),
+        gmt_refund: told.refund.and_then(|refund| refund.ended_at),
+        gmt_close: trade.closed_at.filter(|_| told.status == "TRADE_CLOSED"),
+        refund_fee: told.refund.map(|_| Fen(trade.refunded())),
+        out_biz_no: told.refund.map(|refund| refund.out_refund_no.clone()),
     })
 }

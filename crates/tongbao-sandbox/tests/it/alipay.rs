@@ -1,5 +1,4 @@
-//! OpenAPI 2.0: precreate, page.pay, query, close, cancel, certificates; the states of 2018's
-//! production capture.
+//! OpenAPI 2.0: precreate, page.pay, query, close, cancel, certificates.
 
 use crate::stand::{Listener, Stand};
 use serde_json::{Value, json};
@@ -22,7 +21,7 @@ pub(crate) fn merchant(stand: &Stand) -> Credentials {
     made.with_seller_id(&alipay.seller_id).unwrap()
 }
 
-fn merchant_with_certificates(stand: &Stand) -> Credentials {
+pub(crate) fn merchant_with_certificates(stand: &Stand) -> Credentials {
     let alipay = &stand.keys.alipay;
     let files = CertificateFiles {
         app: &alipay.app_cert,

@@ -5,6 +5,21 @@ use crate::wechat_v3::{self, Shop};
 use serde_json::{Value, json};
 
 #[tokio::test]
+async fn the_wallet_shows_the_codes_that_a_merchant_can_scan() {
+    let stand = Stand::start().await;
+    let url = format!("{}/_sandbox/auth_codes", stand.base);
+    let codes = stand.client.get(url).send().await.unwrap().bytes().await.unwrap();
+    let codes: serde_json::Value = serde_json::from_slice(&codes).unwrap();
+    let page = stand.client.get(&stand.base).send().await.unwrap().text().await.unwrap();
+    for provider in ["wechat", "alipay"] {
+        let code = codes[provider]["auth_code"].as_str().unwrap();
+        assert_eq!(code.len(), 18);
+        assert!(page.contains(code), "{page}");
+    }
+    stand.stop().await;
+}
+
+#[tokio::test]
 async fn credentials_have_all_members() {
     let stand = Stand::start().await;
     let url = format!("{}/_sandbox/credentials", stand.base);
@@ -19,6 +34,7 @@ async fn credentials_have_all_members() {
             "api_key",
             "api_v3_key",
             "app_id",
+            "app_secret",
             "mch_id",
             "merchant_certificate",
             "merchant_private_key",
@@ -29,6 +45,8 @@ async fn credentials_have_all_members() {
             "platform_public_key",
             "platform_public_key_id",
             "platform_serial",
+            "sub_app_id",
+            "sub_mch_id",
         ]
     );
     let mut alipay = names("alipay");

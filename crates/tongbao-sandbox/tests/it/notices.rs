@@ -18,8 +18,7 @@ async fn wechat_tries_again_after_fifteen_seconds_and_stops_when_received() {
     let mut ids = Vec::new();
     for (count, pause) in [(1, "15s"), (2, "15s"), (3, "30s")] {
         let notice: HttpRequest = listener.next().await;
-        let verified = v3::receive(&shop.merchant, &shop.keys, &notice, stand.now()).unwrap();
-        ids.push(verified.into_value().id);
+        ids.push(shop.payment(&notice).id);
         let listed = stand.tried(count).await;
         assert_eq!(listed["tries"][count - 1]["status"], json!(500));
         assert!(!listener.has_more());

@@ -23,13 +23,15 @@ pub(crate) struct Stand {
     pub(crate) keys: Credentials,
     pub(crate) clock: SandboxClock,
     pub(crate) client: reqwest::Client,
+    /// What clients have to trust, over TLS.
+    pub(crate) tls_root: Option<String>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 /// Keys are made once for all tests; making them is slow.
 fn keys_dir() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sandbox-keys")
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sandbox-keys-2")
 }
 
 /// A fresh folder for one test's data.
@@ -52,7 +54,9 @@ impl Stand {
         let sandbox = Sandbox::open(options).unwrap();
         let keys = sandbox.credentials().clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let tls_root = sandbox.tls_root().map(str::to_owned);
+        let scheme = if tls_root.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let served = sandbox.serve(listener, stop.clone());
         let task = tokio::spawn(async move { served.await.unwrap() });
@@ -61,7 +65,7 @@ impl Stand {
             .no_proxy()
             .build()
             .unwrap();
-        Stand { base, keys, clock, client, stop, task }
+        Stand { base, keys, clock, client, tls_root, stop, task }
     }
 
     /// Stops it and waits until it has.

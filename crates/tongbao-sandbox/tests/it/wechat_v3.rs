@@ -3,9 +3,12 @@
 use crate::stand::{Listener, Stand};
 use serde_json::{Value, json};
 use tongbao_types::{Fen, HttpRequest, HttpResponse, Secret, header};
-use tongbao_wechat::v3::{self, CertificatesQuery, CloseOrder, Order, OrderQuery, Received, Stamp};
+use tongbao_wechat::v3::{
+    self, CertificatesQuery, CloseOrder, News, Order, OrderQuery, Received, Stamp,
+};
 use tongbao_wechat::{
-    Answer, Merchant, PlatformKeys, Prepaid, Trade, TradeKey, V3Credentials, WechatError,
+    Answer, Merchant, Notification, PlatformKeys, Prepaid, Trade, TradeKey, V3Credentials,
+    WechatError,
 };
 
 const NONCE: &str = "593BEC0C930BF1AFEB40B4A08C8FB242";
@@ -23,7 +26,7 @@ impl<'a> Shop<'a> {
         Shop::of(stand, keys, Merchant::direct(&wechat.app_id, &wechat.mch_id))
     }
 
-    fn of(stand: &'a Stand, keys: PlatformKeys, whose: Merchant) -> Shop<'a> {
+    pub(crate) fn of(stand: &'a Stand, keys: PlatformKeys, whose: Merchant) -> Shop<'a> {
         let wechat = &stand.keys.wechat;
         let private = Secret::new(wechat.merchant_private_key.clone());
         let v3_key = Secret::new(wechat.api_v3_key.clone());
@@ -48,7 +51,7 @@ impl<'a> Shop<'a> {
         Stamp { now: self.stand.now(), nonce: NONCE }
     }
 
-    fn received<'r>(&'r self, response: &'r HttpResponse) -> Received<'r> {
+    pub(crate) fn received<'r>(&'r self, response: &'r HttpResponse) -> Received<'r> {
         Received { response, keys: &self.keys, now: self.stand.now() }
     }
 
@@ -67,6 +70,14 @@ impl<'a> Shop<'a> {
         match query.decode_reply(&self.merchant, &self.received(&response)).unwrap() {
             Answer::Done(trade) => Ok(trade),
             Answer::Refused(error) => Err(error),
+        }
+    }
+
+    /// Verifies a notification, which must be of a payment.
+    pub(crate) fn payment(&self, notice: &HttpRequest) -> Notification {
+        match v3::receive(&self.merchant, &self.keys, notice, self.stand.now()).unwrap() {
+            News::Payment(verified) => verified.into_value(),
+            News::Refund(news) => panic!("{news:?} instead of a payment"),
         }
     }
 
@@ -103,15 +114,14 @@ async fn main_job(shop: Shop<'_>, signed_by: &str) {
     let played = shop.stand.pay(&code).await;
     let notice = listener.next().await;
     assert_eq!(notice.header("Wechatpay-Serial"), Some(signed_by));
-    let verified = v3::receive(&shop.merchant, &shop.keys, &notice, shop.stand.now()).unwrap();
-    let trade = &verified.value().trade;
+    let trade = shop.payment(&notice).trade;
     let paid = trade.paid.as_ref().unwrap();
     assert_eq!((paid.total, trade.attach.as_str()), (Fen(1200), "more"));
     assert_eq!(json!(paid.transaction_id), played["trade_no"]);
     assert_eq!(shop.stand.tried(1).await["delivered"], json!(true));
     let by_theirs = TradeKey::TransactionId(paid.transaction_id.clone());
-    assert_eq!(&shop.query(by_theirs).await.unwrap(), trade);
-    assert_eq!(&shop.query(by(number)).await.unwrap(), trade);
+    assert_eq!(&shop.query(by_theirs).await.unwrap(), &trade);
+    assert_eq!(&shop.query(by(number)).await.unwrap(), &trade);
 }
 
 #[tokio::test]

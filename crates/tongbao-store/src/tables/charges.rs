@@ -2,16 +2,18 @@
 //! where it stands ([`CHANGING`]).
 
 use super::json::Json;
-use super::{Cells, damaged, id, id_maybe, number, text, text_maybe, time, time_maybe};
-use sea_orm::{QueryResult, Value};
+use super::{
+    Cells, Row, damaged, id, id_maybe, number, number_maybe, text, text_maybe, time, time_maybe,
+};
+use sea_orm::Value;
 use tongbao_core::{Charge, ChargeState, CloseReason, Failure, Payer, Payment};
 use tongbao_engine::StoreError;
-use tongbao_types::{Amount, AttemptId, ChargeId, Fen, OrderNo, Secret, TradeNo};
+use tongbao_types::{AttemptId, ChargeId, Fen, OrderNo, Secret, TradeNo};
 use uuid::Uuid;
 
 pub(crate) const TABLE: &str = "charges";
 
-pub(crate) const COLUMNS: [&str; 26] = [
+pub(crate) const COLUMNS: [&str; 29] = [
     "id",
     "app",
     "mode",
@@ -27,32 +29,38 @@ pub(crate) const COLUMNS: [&str; 26] = [
     "created_at",
     "amount_refunded",
     "expires_at",
+    "open_choice",
     "status",
     "reason",
     "ended_at",
     "failure",
     "attempt",
+    "amount_paid",
     "trade_no",
     "paid_at",
     "payer",
     "remark",
+    "refunds",
     "events",
     "version",
 ];
 
 /// The columns that an update writes; the tail of [`COLUMNS`].
-pub(crate) const CHANGING: [&str; 13] = [
+pub(crate) const CHANGING: [&str; 16] = [
     "amount_refunded",
     "expires_at",
+    "open_choice",
     "status",
     "reason",
     "ended_at",
     "failure",
     "attempt",
+    "amount_paid",
     "trade_no",
     "paid_at",
     "payer",
     "remark",
+    "refunds",
     "events",
     "version",
 ];
@@ -94,29 +102,35 @@ pub(crate) fn changing(charge: &Charge) -> [Value; CHANGING.len()] {
     [
         number(charge.amount_refunded.0),
         time(charge.expires_at),
+        number(i64::from(charge.open_choice)),
         text(state.status()),
         text_maybe(reason.map(|reason| reason.as_str().to_owned())),
         time_maybe(ended_at),
         text_maybe(failure.map(Json::write)),
         id_maybe(payment.map(|p| p.attempt.uuid())),
+        number_maybe(payment.map(|p| p.amount.0)),
         text_maybe(payment.map(|p| p.trade_no.as_str().to_owned())),
         time_maybe(payment.map(|p| p.paid_at)),
         text_maybe(payment.and_then(|p| p.payer.as_ref()).map(Json::write)),
         text_maybe(payment.and_then(|p| p.remark.as_ref()).map(Json::write)),
+        number(charge.refunds),
         number(charge.events),
         number(charge.version),
     ]
 }
 
 /// Reads a charge whose columns begin at `at`.
-pub(crate) fn read(row: &QueryResult, at: usize) -> Result<Charge, StoreError> {
+pub(crate) fn read<R: Row>(row: &R, at: usize) -> Result<Charge, StoreError> {
     let mut cells = Cells::of(row, at);
-    let amount = |fen| Amount::new(Fen(fen)).map_err(|error| damaged(&error));
+    let id = cells.id()?;
+    let scope = cells.scope()?;
+    let order_no = cells.name(OrderNo::new)?;
+    let amount = cells.amount()?;
     Ok(Charge {
-        id: cells.id()?,
-        scope: cells.scope()?,
-        order_no: cells.name(OrderNo::new)?,
-        amount: amount(cells.next()?)?,
+        id,
+        scope,
+        order_no,
+        amount,
         subject: cells.next()?,
         body: cells.next()?,
         attach: cells.next()?,
@@ -127,18 +141,22 @@ pub(crate) fn read(row: &QueryResult, at: usize) -> Result<Charge, StoreError> {
         created_at: cells.time()?,
         amount_refunded: Fen(cells.next()?),
         expires_at: cells.time()?,
-        state: read_state(&mut cells)?,
+        open_choice: cells.next::<i64>()? != 0,
+        state: read_state(&mut cells, amount.fen())?,
+        refunds: cells.next()?,
         events: cells.next()?,
         version: cells.next()?,
     })
 }
 
 /// The id alone, from the first column at `at`.
-pub(crate) fn read_id(row: &QueryResult, at: usize) -> Result<ChargeId, StoreError> {
+pub(crate) fn read_id<R: Row>(row: &R, at: usize) -> Result<ChargeId, StoreError> {
     Cells::of(row, at).id()
 }
 
-fn read_state(cells: &mut Cells<'_>) -> Result<ChargeState, StoreError> {
+/// A payment without an amount was of the charge's `amount`: it was written before others were
+/// kept.
+fn read_state<R: Row>(cells: &mut Cells<'_, R>, amount: Fen) -> Result<ChargeState, StoreError> {
     let missing = || damaged(&"a charge lacks what belongs to its status");
     let status: String = cells.next()?;
     let reason: Option<String> = cells.next()?;
@@ -146,6 +164,7 @@ fn read_state(cells: &mut Cells<'_>) -> Result<ChargeState, StoreError> {
     let at = cells.time_maybe()?;
     let failure = Failure::read_maybe(cells.next()?)?;
     let attempt: Option<Uuid> = cells.next()?;
+    let paid: Option<i64> = cells.next()?;
     let trade_no: Option<String> = cells.next()?;
     let paid_at = cells.time_maybe()?;
     let payer = Payer::read_maybe(cells.next()?)?;
@@ -154,6 +173,7 @@ fn read_state(cells: &mut Cells<'_>) -> Result<ChargeState, StoreError> {
         "pending" => ChargeState::Pending { closing: reason },
         "succeeded" => ChargeState::Succeeded(Payment {
             attempt: attempt.map(AttemptId::from_uuid).ok_or_else(missing)?,
+            amount: paid.map_or(amount, Fen),
             trade_no: TradeNo::new(trade_no.ok_or_else(missing)?).map_err(|e| damaged(&e))?,
             paid_at: paid_at.ok_or_else(missing)?,
             payer,

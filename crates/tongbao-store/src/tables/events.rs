@@ -1,21 +1,23 @@
 //! `events`: one row for each event, with its public body. Rows are only ever added.
 
-use super::{Cells, id, number, text, time};
+use super::{Cells, id, id_maybe, number, text, time};
 use sea_orm::{QueryResult, Value};
 use tongbao_core::Event;
 use tongbao_engine::{StoreError, StoredEvent};
+use tongbao_types::RefundId;
 
 pub(crate) const TABLE: &str = "events";
 
-pub(crate) const COLUMNS: [&str; 8] =
-    ["app", "mode", "id", "charge", "kind", "sequence", "created_at", "body"];
+pub(crate) const COLUMNS: [&str; 9] =
+    ["app", "mode", "id", "charge", "refund", "kind", "sequence", "created_at", "body"];
 
-pub(crate) fn row(event: &Event, body: &str) -> Vec<Value> {
+pub(crate) fn row(event: &Event, body: String) -> Vec<Value> {
     vec![
         text(event.scope.app.as_str()),
         text(event.scope.mode.as_str()),
         id(event.id.uuid()),
         id(event.charge.uuid()),
+        id_maybe(event.refund.map(RefundId::uuid)),
         text(event.kind.as_str()),
         number(event.sequence),
         time(event.created_at),
@@ -30,6 +32,7 @@ pub(crate) fn read(row: &QueryResult, at: usize) -> Result<StoredEvent, StoreErr
         scope: cells.scope()?,
         id: cells.id()?,
         charge: cells.id()?,
+        refund: cells.id_maybe()?,
         kind: cells.word()?,
         sequence: cells.next()?,
         created_at: cells.time()?,

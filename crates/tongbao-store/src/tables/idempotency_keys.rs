@@ -1,15 +1,14 @@
 //! `idempotency_keys`: requests that bore an `Idempotency-Key`, with the reply once there is one.
 
-use super::{Cells, damaged, id_maybe, text, text_maybe, time};
+use super::{Cells, damaged, id_maybe, number_maybe, text, text_maybe, time};
 use sea_orm::{QueryResult, Value};
 use tongbao_engine::{IdempotencyRow, StoreError};
-use tongbao_types::ChargeId;
-use uuid::Uuid;
+use tongbao_types::{ChargeId, RefundId};
 
 pub(crate) const TABLE: &str = "idempotency_keys";
 
-pub(crate) const COLUMNS: [&str; 8] =
-    ["app", "mode", "key", "fingerprint", "charge", "status", "body", "created_at"];
+pub(crate) const COLUMNS: [&str; 9] =
+    ["app", "mode", "key", "fingerprint", "charge", "refund", "status", "body", "created_at"];
 
 pub(crate) fn row(kept: &IdempotencyRow) -> Vec<Value> {
     let reply = kept.reply.as_ref();
@@ -19,7 +18,8 @@ pub(crate) fn row(kept: &IdempotencyRow) -> Vec<Value> {
         text(kept.key.clone()),
         text(kept.fingerprint.clone()),
         id_maybe(kept.charge.map(ChargeId::uuid)),
-        Value::BigInt(reply.map(|(status, _)| i64::from(*status))),
+        id_maybe(kept.refund.map(RefundId::uuid)),
+        number_maybe(reply.map(|(status, _)| i64::from(*status))),
         text_maybe(reply.map(|(_, body)| body.clone())),
         time(kept.created_at),
     ]
@@ -31,7 +31,8 @@ pub(crate) fn read(row: &QueryResult) -> Result<IdempotencyRow, StoreError> {
         scope: cells.scope()?,
         key: cells.next()?,
         fingerprint: cells.next()?,
-        charge: cells.next::<Option<Uuid>>()?.map(ChargeId::from_uuid),
+        charge: cells.id_maybe()?,
+        refund: cells.id_maybe()?,
         reply: read_reply(&mut cells)?,
         created_at: cells.time()?,
     })

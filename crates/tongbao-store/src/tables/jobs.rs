@@ -1,11 +1,11 @@
 //! `jobs`: one row for each promise. `lease_until` is 0 while nobody holds it, and microseconds by
 //! the database's clock while somebody does; `lease_owner` tells which claim took it.
 
-use super::{Cells, damaged, id, id_maybe, number, text, text_maybe, time};
-use sea_orm::{QueryResult, Value};
+use super::{Cells, Row, damaged, id, id_maybe, number, text, text_maybe, time};
+use sea_orm::Value;
 use tongbao_core::{Job, JobKind, NewJob};
 use tongbao_engine::StoreError;
-use tongbao_types::{AttemptId, ChargeId, DeliveryId};
+use tongbao_types::{AttemptId, ChargeId, DeliveryId, RefundId};
 use uuid::Uuid;
 
 pub(crate) const TABLE: &str = "jobs";
@@ -33,6 +33,7 @@ pub(crate) fn row(job: &NewJob) -> Vec<Value> {
             (attempt.uuid(), Some(charge.uuid()))
         }
         JobKind::ExpireCharge(charge) => (charge.uuid(), None),
+        JobKind::PerformRefund(refund, charge) => (refund.uuid(), Some(charge.uuid())),
         JobKind::Deliver(delivery) => (delivery.uuid(), None),
     };
     vec![
@@ -51,7 +52,7 @@ pub(crate) fn row(job: &NewJob) -> Vec<Value> {
 }
 
 /// Reads a job from the columns of [`READ`].
-pub(crate) fn read(row: &QueryResult) -> Result<Job, StoreError> {
+pub(crate) fn read<R: Row>(row: &R) -> Result<Job, StoreError> {
     let mut cells = Cells::of(row, 0);
     Ok(Job {
         id: cells.id()?,
@@ -62,7 +63,7 @@ pub(crate) fn read(row: &QueryResult) -> Result<Job, StoreError> {
     })
 }
 
-fn read_kind(cells: &mut Cells<'_>) -> Result<JobKind, StoreError> {
+fn read_kind<R: Row>(cells: &mut Cells<'_, R>) -> Result<JobKind, StoreError> {
     let kind: String = cells.next()?;
     let subject: Uuid = cells.next()?;
     let charge: Option<Uuid> = cells.next()?;
@@ -70,6 +71,9 @@ fn read_kind(cells: &mut Cells<'_>) -> Result<JobKind, StoreError> {
     Ok(match (kind.as_str(), charge.map(ChargeId::from_uuid)) {
         ("poll_attempt", Some(charge)) => JobKind::PollAttempt(attempt, charge),
         ("close_attempt", Some(charge)) => JobKind::CloseAttempt(attempt, charge),
+        ("perform_refund", Some(charge)) => {
+            JobKind::PerformRefund(RefundId::from_uuid(subject), charge)
+        }
         ("expire_charge", None) => JobKind::ExpireCharge(ChargeId::from_uuid(subject)),
         ("deliver", None) => JobKind::Deliver(DeliveryId::from_uuid(subject)),
         _ => return Err(damaged(&format!("unknown kind of job: {kind:?}"))),

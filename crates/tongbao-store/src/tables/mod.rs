@@ -5,6 +5,7 @@
 
 pub(crate) mod api_keys;
 pub(crate) mod attempts;
+pub(crate) mod bills;
 pub(crate) mod charges;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
@@ -12,37 +13,66 @@ pub(crate) mod events;
 pub(crate) mod idempotency_keys;
 pub(crate) mod jobs;
 mod json;
+pub(crate) mod refunds;
 pub(crate) mod refused_notices;
 
+use rusqlite::types::FromSql;
 use sea_orm::{QueryResult, TryGetable, Value};
 use std::str::FromStr;
 use tongbao_core::Scope;
 use tongbao_engine::StoreError;
-use tongbao_types::{AppName, Mode, NumberError, Timestamp};
+use tongbao_types::{Amount, AppName, Fen, Mode, NumberError, Timestamp};
 use uuid::Uuid;
 
+/// What a cell may be read as, whoever read the row.
+pub(crate) trait Cell: TryGetable + FromSql {}
+
+impl<T: TryGetable + FromSql> Cell for T {}
+
+/// A row that was read.
+pub(crate) trait Row {
+    /// One of its cells.
+    fn cell<T: Cell>(&self, at: usize) -> Result<T, StoreError>;
+}
+
+impl Row for QueryResult {
+    fn cell<T: Cell>(&self, at: usize) -> Result<T, StoreError> {
+        self.try_get_by_index(at).map_err(|error| damaged(&error))
+    }
+}
+
 /// Reads a row's cells from left to right.
-pub(crate) struct Cells<'a> {
-    row: &'a QueryResult,
+pub(crate) struct Cells<'a, R = QueryResult> {
+    row: &'a R,
     at: usize,
 }
 
-impl<'a> Cells<'a> {
+impl<'a, R: Row> Cells<'a, R> {
     /// Begins at a column.
-    pub(crate) fn of(row: &'a QueryResult, at: usize) -> Cells<'a> {
+    pub(crate) fn of(row: &'a R, at: usize) -> Cells<'a, R> {
         Cells { row, at }
     }
 
     /// The next cell.
-    pub(crate) fn next<T: TryGetable>(&mut self) -> Result<T, StoreError> {
-        let cell = self.row.try_get_by_index(self.at);
+    pub(crate) fn next<T: Cell>(&mut self) -> Result<T, StoreError> {
+        let cell = self.row.cell(self.at);
         self.at += 1;
-        cell.map_err(|error| damaged(&error))
+        cell
     }
 
     /// The next cell as an id.
     pub(crate) fn id<T: From<Uuid>>(&mut self) -> Result<T, StoreError> {
         Ok(T::from(self.next::<Uuid>()?))
+    }
+
+    /// The next cell as an id that may be missing.
+    pub(crate) fn id_maybe<T: From<Uuid>>(&mut self) -> Result<Option<T>, StoreError> {
+        Ok(self.next::<Option<Uuid>>()?.map(T::from))
+    }
+
+    /// The next cell as an amount of fen.
+    pub(crate) fn amount(&mut self) -> Result<Amount, StoreError> {
+        Amount::new(Fen(self.next()?)).map_err(|error| damaged(&error))
     }
 
     /// The next cell as a time.
@@ -75,8 +105,7 @@ impl<'a> Cells<'a> {
 
     /// Whether the cell is empty, without moving on.
     pub(crate) fn is_null(&self) -> Result<bool, StoreError> {
-        let cell = self.row.try_get_by_index::<Option<Uuid>>(self.at);
-        Ok(cell.map_err(|error| damaged(&error))?.is_none())
+        Ok(self.row.cell::<Option<Uuid>>(self.at)?.is_none())
     }
 }
 
@@ -105,10 +134,14 @@ pub(crate) fn number(number: i64) -> Value {
     Value::BigInt(Some(number))
 }
 
+pub(crate) fn number_maybe(number: Option<i64>) -> Value {
+    Value::BigInt(number)
+}
+
 pub(crate) fn time(time: Timestamp) -> Value {
     number(time.as_micros())
 }
 
 pub(crate) fn time_maybe(time: Option<Timestamp>) -> Value {
-    Value::BigInt(time.map(Timestamp::as_micros))
+    number_maybe(time.map(Timestamp::as_micros))
 }

@@ -57,6 +57,7 @@ async fn every_field_of_a_charge_reads_back(fresh: &Fresh) {
             let mut one = attempt(maker, id, "acc", &format!("{}-{at}", charge.order_no));
             one.action = action;
             one.channel = Channel::ALL[at];
+            one.payer = (at % 2 == 1).then(payer);
             attempts.push(one);
         }
         let number = attempts[3].out_trade_no.clone();
@@ -83,6 +84,7 @@ async fn every_state_of_charges_and_attempts_reads_back(fresh: &Fresh) {
         let mut changes = update(&load(store, id).await);
         changes.charge.state = states.next().unwrap();
         changes.charge.amount_refunded.0 += 1;
+        changes.charge.open_choice = at % 2 == 0;
         changes.charge.expires_at = changes.charge.expires_at + Span::from_micros(1);
         changes.attempts[0].state = state;
         changes.attempts[0].action = actions()[at % 6].clone();
@@ -265,6 +267,7 @@ async fn events_are_listed_in_pages_and_by_filters(fresh: &Fresh) {
         let mut changes = insert(charge.clone(), Vec::new());
         ids.push(tell(&mut changes, EventKind::ChargeCreated, maker));
         ids.push(tell(&mut changes, EventKind::ChargeAttempted, maker));
+        changes.events[1].refund = Some(maker.id());
         let commit = commit(changes.clone());
         store.commit(commit.clone()).await.unwrap();
         for (event, body) in changes.events.iter().zip(&commit.event_bodies) {
@@ -420,6 +423,7 @@ async fn idempotency_keys_begin_once(fresh: &Fresh) {
     let long = "k".repeat(255);
     let mut row = idempotency(&a, &long, Timestamp::from_seconds(100));
     row.charge = Some(maker.id());
+    row.refund = Some(maker.id());
     step(IdempotencyStep::Begin(row.clone())).await.unwrap();
     assert_eq!(store.idempotency(&a, &long).await.unwrap(), Some(row.clone()));
     let again = step(IdempotencyStep::Begin(row.clone())).await;

@@ -3,12 +3,12 @@
 use tongbao_core::{
     Action, Attempt, AttemptState, Changes, Charge, ChargeState, ChargeWrite, CloseReason,
     Delivery, DeliveryState, Endpoint, Event, EventKind, Failure, JobChange, JobKind, Loaded,
-    NewJob, Payer, Payment, RefusedNotice, Scope, Try,
+    NewJob, Payer, Payment, Refund, RefundCause, RefundState, RefusedNotice, Scope, Try,
 };
 use tongbao_engine::{ApiKey, Commit, IdempotencyRow};
 use tongbao_types::{
     AccountName, Amount, AppName, AttemptId, Channel, ChargeId, Code, EventId, Fen, JobId, Mint,
-    Mode, OrderNo, OutTradeNo, Secret, Span, Timestamp, TradeNo,
+    Mode, OrderNo, OutRefundNo, OutTradeNo, RefundNo, Secret, Span, Timestamp, TradeNo,
 };
 
 /// Makes ids that sort in the order of their making, one millisecond apart.
@@ -70,8 +70,10 @@ pub(crate) fn charge(maker: &mut Maker, scope: &Scope, order_no: &str) -> Charge
         metadata: Vec::new(),
         client_secret: Secret::new(format!("{id}_secret_x")),
         state: ChargeState::Pending { closing: None },
+        open_choice: false,
         expires_at: maker.now() + Span::from_seconds(3600),
         created_at: maker.now(),
+        refunds: 0,
         version: 1,
         events: 0,
     }
@@ -88,6 +90,7 @@ pub(crate) fn full_charge(maker: &mut Maker, scope: &Scope, order_no: &str) -> C
         return_url: Some("https://shop.example/back?a=1&b=%20".to_owned()),
         client_ip: Some("2001:db8::1".to_owned()),
         metadata: vec![pair("z", "1"), pair("a", "二"), pair("", "")],
+        open_choice: true,
         ..charge(maker, scope, order_no)
     }
 }
@@ -100,6 +103,7 @@ pub(crate) fn attempt(maker: &mut Maker, charge: ChargeId, account: &str, no: &s
         account: self::account(account),
         out_trade_no: number(no),
         state: AttemptState::Placing,
+        payer: None,
         action: None,
         created_at: maker.now(),
     }
@@ -113,9 +117,56 @@ pub(crate) fn failure() -> Failure {
     }
 }
 
+/// A payer who is known by both ids.
+pub(crate) fn payer() -> Payer {
+    let buyer_id = Some("2088".to_owned());
+    Payer { openid: Some("oÜ1".to_owned()), buyer_id, auth_code: None }
+}
+
+/// A pending refund of an attempt's payment.
+pub(crate) fn refund(maker: &mut Maker, of: (&Charge, &Attempt), no: &str, fen: i64) -> Refund {
+    let (charge, attempt) = of;
+    Refund {
+        id: maker.id(),
+        scope: charge.scope.clone(),
+        charge: charge.id,
+        attempt: attempt.id,
+        account: attempt.account.clone(),
+        refund_no: RefundNo::new(no).unwrap(),
+        out_refund_no: OutRefundNo::new(format!("out-{no}")).unwrap(),
+        amount: Amount::new(Fen(fen)).unwrap(),
+        reason: None,
+        cause: RefundCause::Requested,
+        metadata: Vec::new(),
+        state: RefundState::Pending { trouble: None },
+        provider_no: None,
+        created_at: maker.now(),
+    }
+}
+
+/// Every state that a refund can be in.
+pub(crate) fn refund_states() -> Vec<RefundState> {
+    let at = Timestamp::from_micros(1_795_242_600_123_459);
+    vec![
+        RefundState::Pending { trouble: None },
+        RefundState::Pending { trouble: Some(failure()) },
+        RefundState::Succeeded { at },
+        RefundState::Failed { at, failure: failure() },
+        RefundState::Closed { at },
+    ]
+}
+
+/// Adds a refund, as a decision does.
+pub(crate) fn add_refund(changes: &mut Changes, refund: Refund) {
+    changes.charge.refunds += 1;
+    changes.refunds_new.push(refund.id);
+    changes.refunds.push(refund);
+}
+
 pub(crate) fn payment(attempt: AttemptId) -> Payment {
     Payment {
         attempt,
+        amount: Fen(1989),
         trade_no: TradeNo::new("4200001").unwrap(),
         paid_at: Timestamp::from_micros(1_795_242_600_123_456),
         payer: Some(Payer { openid: Some("o1".into()), buyer_id: None, auth_code: None }),
@@ -145,10 +196,17 @@ pub(crate) fn attempt_states() -> Vec<AttemptState> {
         AttemptState::Placing,
         AttemptState::Awaiting,
         AttemptState::Closing,
-        AttemptState::Succeeded { trade_no: TradeNo::new("4200001").unwrap(), paid_at: at },
+        paid(2000),
         AttemptState::Closed { at },
         AttemptState::Failed { at, failure: failure() },
     ]
+}
+
+/// An attempt through which so much was paid.
+pub(crate) fn paid(fen: i64) -> AttemptState {
+    let paid_at = Timestamp::from_micros(1_795_242_600_123_458);
+    let trade_no = TradeNo::new("4200001").unwrap();
+    AttemptState::Succeeded { amount: Fen(fen), trade_no, paid_at }
 }
 
 /// Every action.
@@ -172,6 +230,9 @@ pub(crate) fn insert(charge: Charge, attempts: Vec<Attempt>) -> Changes {
         attempts,
         write: ChargeWrite::Insert,
         attempts_changed: Vec::new(),
+        refunds: Vec::new(),
+        refunds_new: Vec::new(),
+        refunds_changed: Vec::new(),
         events: Vec::new(),
         jobs: Vec::new(),
     }
@@ -187,6 +248,9 @@ pub(crate) fn update(loaded: &Loaded) -> Changes {
         attempts: loaded.attempts.clone(),
         attempts_new: Vec::new(),
         attempts_changed: Vec::new(),
+        refunds: loaded.refunds.clone(),
+        refunds_new: Vec::new(),
+        refunds_changed: Vec::new(),
         events: Vec::new(),
         jobs: Vec::new(),
     }
@@ -200,6 +264,7 @@ pub(crate) fn tell(changes: &mut Changes, kind: EventKind, maker: &mut Maker) ->
         id,
         scope: changes.charge.scope.clone(),
         charge: changes.charge.id,
+        refund: None,
         kind,
         sequence: changes.charge.events,
         created_at: maker.now(),
@@ -217,6 +282,11 @@ pub(crate) fn commit(changes: Changes) -> Commit {
 pub(crate) fn put(maker: &mut Maker, kind: JobKind, run_at: Timestamp) -> (JobId, JobChange) {
     let id = maker.id();
     (id, JobChange::Put(NewJob { id, kind, run_at }))
+}
+
+pub(crate) fn hasten(maker: &mut Maker, kind: JobKind, run_at: Timestamp) -> (JobId, JobChange) {
+    let id = maker.id();
+    (id, JobChange::Hasten(NewJob { id, kind, run_at }))
 }
 
 pub(crate) fn jobs(jobs: Vec<JobChange>) -> Commit {
@@ -278,6 +348,7 @@ pub(crate) fn idempotency(scope: &Scope, key: &str, at: Timestamp) -> Idempotenc
         key: key.to_owned(),
         fingerprint: "0f".repeat(32),
         charge: None,
+        refund: None,
         reply: None,
         created_at: at,
     }

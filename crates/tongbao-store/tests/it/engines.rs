@@ -1,6 +1,7 @@
 //! An empty store on each engine, and its end.
 
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, raw_sql};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tongbao_engine::Store;
@@ -44,14 +45,40 @@ impl Fresh {
         }
     }
 
+    /// A store over a database that `script` filled before it was opened.
+    pub(crate) async fn after(engine: Engine, script: &str) -> Option<Fresh> {
+        match engine {
+            Engine::Memory => None,
+            Engine::Sqlite => Some(Fresh::sqlite_after(Options::default(), Some(script)).await),
+            Engine::Postgres => {
+                Fresh::server_after(engine, "TONGBAO_TEST_POSTGRES_URL", Some(script)).await
+            }
+            Engine::Mysql => {
+                Fresh::server_after(engine, "TONGBAO_TEST_MYSQL_URL", Some(script)).await
+            }
+        }
+    }
+
     pub(crate) async fn sqlite(options: Options) -> Fresh {
+        Fresh::sqlite_after(options, None).await
+    }
+
+    async fn sqlite_after(options: Options, script: Option<&str>) -> Fresh {
         let folder = std::env::temp_dir().join(random_name());
         let url = format!("sqlite://{}/tongbao.db", folder.display());
+        if let Some(script) = script {
+            std::fs::create_dir(&folder).unwrap();
+            say(Engine::Sqlite, &url, script).await;
+        }
         let sql = Arc::new(open(&url, options).await.unwrap());
         Fresh { store: sql.clone(), sql: Some(sql), url, folder: Some(folder), server: None }
     }
 
     async fn server(engine: Engine, variable: &str) -> Option<Fresh> {
+        Fresh::server_after(engine, variable, None).await
+    }
+
+    async fn server_after(engine: Engine, variable: &str, script: Option<&str>) -> Option<Fresh> {
         let Ok(admin) = std::env::var(variable) else {
             println!("skipped: {variable} is not set");
             return None;
@@ -60,6 +87,9 @@ impl Fresh {
         say(engine, &admin, &format!("create database {name}")).await;
         let mut url: url::Url = admin.parse().unwrap();
         url.set_path(&name);
+        if let Some(script) = script {
+            say(engine, url.as_str(), script).await;
+        }
         let sql = Arc::new(open(url.as_str(), Options::default()).await.unwrap());
         Some(Fresh {
             store: sql.clone(),
@@ -84,14 +114,26 @@ impl Fresh {
     }
 }
 
-async fn say(engine: Engine, url: &str, sql: &str) {
-    let sql = AssertSqlSafe(sql.to_owned());
-    if engine == Engine::Postgres {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        connection.execute(sql).await.unwrap();
-    } else {
-        let mut connection = MySqlConnection::connect(url).await.unwrap();
-        connection.execute(sql).await.unwrap();
+/// Runs statements beside the store.
+pub(crate) async fn say(engine: Engine, url: &str, sql: &str) {
+    let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
+    match engine {
+        Engine::Memory => panic!("the model takes no statements"),
+        Engine::Sqlite => {
+            let path = url.strip_prefix("sqlite://").unwrap();
+            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            sql.execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        }
+        Engine::Postgres => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            sql.execute(&mut connection).await.unwrap();
+        }
+        Engine::Mysql => {
+            let mut connection = MySqlConnection::connect(url).await.unwrap();
+            sql.execute(&mut connection).await.unwrap();
+        }
     }
 }
 

@@ -6,10 +6,13 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test falls and tells")]
 
+mod bills;
 mod conformance;
 mod data;
 mod engines;
 mod open;
 mod queue;
 mod random;
+mod refunds;
 mod sqlite;
+mod upgrade;

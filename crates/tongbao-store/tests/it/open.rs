@@ -1,6 +1,7 @@
 //! Opening: what is made, what is refused, and in which words.
 
 use crate::engines::{Engine, Fresh};
+use std::time::{Duration, Instant};
 use tongbao_engine::Store;
 use tongbao_store::{OpenError, Options, open};
 
@@ -57,13 +58,16 @@ async fn a_missing_file_is_made_only_if_wanted() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_or_refuses_is_told_apart_without_the_password() {
-    let quick = Options { patience: std::time::Duration::from_secs(2), ..Options::default() };
+    let began = Instant::now();
     for url in ["postgres://u:hunter2@127.0.0.1:1/x", "mysql://u:hunter2@127.0.0.1:1/x"] {
-        let error = refusal(url, quick.clone()).await;
+        let error = refusal(url, Options::default()).await;
         assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("127.0.0.1:1") && !shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("refused"), "{shown}");
     }
+    // Nobody waits for a pool's patience.
+    assert!(began.elapsed() < Options::default().patience / 2, "{:?}", began.elapsed());
     for variable in ["TONGBAO_TEST_POSTGRES_URL", "TONGBAO_TEST_MYSQL_URL"] {
         let Ok(url) = std::env::var(variable) else {
             println!("skipped: {variable} is not set");
@@ -71,8 +75,21 @@ async fn a_server_that_is_not_there_or_refuses_is_told_apart_without_the_passwor
         };
         let mut url: url::Url = url.parse().unwrap();
         url.set_path("there_is_no_such_database");
-        let error = refusal(url.as_str(), quick.clone()).await;
+        let error = refusal(url.as_str(), Options::default()).await;
         assert!(matches!(error, OpenError::Refused { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_waited_for_no_longer_than_said() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = silent.local_addr().unwrap();
+    let patience = Duration::from_millis(200);
+    for scheme in ["postgres", "mysql"] {
+        let url = format!("{scheme}://u@{place}/x");
+        let error = refusal(&url, Options { patience, ..Options::default() }).await;
+        assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains("no answer within 200ms"), "{error}");
     }
 }
 

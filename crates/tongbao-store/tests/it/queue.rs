@@ -15,6 +15,7 @@ on_each_engine! {
     a_lease_that_ended_is_lost_to_the_next
     a_job_put_off_waits_and_its_old_lease_is_void
     a_promise_is_made_once
+    a_promise_is_hastened_while_nobody_works_on_it
     what_is_dropped_is_gone_whoever_holds_it
     leases_are_settled_before_promises
     workers_share_jobs_and_none_is_taken_twice
@@ -67,6 +68,7 @@ async fn every_kind_of_job_reads_back(fresh: &Fresh) {
         JobKind::PollAttempt(maker.id(), maker.id()),
         JobKind::CloseAttempt(maker.id(), maker.id()),
         JobKind::ExpireCharge(maker.id()),
+        JobKind::PerformRefund(maker.id(), maker.id()),
         JobKind::Deliver(maker.id()),
     ];
     for (n, kind) in (1..).zip(kinds) {
@@ -134,6 +136,63 @@ async fn a_promise_is_made_once(fresh: &Fresh) {
     assert_eq!(ids(&store.claim(at(99), MINUTE, 9).await.unwrap()), [other]);
     assert_eq!(held.id, first);
     store.commit(jobs(vec![JobChange::Finish { id: first, epoch: held.epoch }])).await.unwrap();
+}
+
+async fn a_promise_is_hastened_while_nobody_works_on_it(fresh: &Fresh) {
+    let (store, maker) = (&*fresh.store, &mut Maker::new());
+    let step = async |changes: Vec<JobChange>| store.commit(jobs(changes)).await.unwrap();
+    let due = async || store.next_due().await.unwrap();
+    // What is not there is promised; what is there keeps its id and falls due at the earlier time.
+    let kind = JobKind::PerformRefund(maker.id(), maker.id());
+    let (first, change) = hasten(maker, kind, at(50));
+    step(vec![change]).await;
+    assert_eq!(due().await, Some(at(50)));
+    step(vec![hasten(maker, kind, at(60)).1]).await;
+    assert_eq!(due().await, Some(at(50)));
+    step(vec![hasten(maker, kind, at(40)).1]).await;
+    assert_eq!(due().await, Some(at(40)));
+    // Several words about one key in a commit.
+    step(vec![put(maker, kind, at(1)).1, hasten(maker, kind, at(35)).1]).await;
+    assert_eq!(due().await, Some(at(35)));
+    let words = vec![
+        hasten(maker, kind, at(31)).1,
+        hasten(maker, kind, at(30)).1,
+        hasten(maker, kind, at(32)).1,
+        put(maker, kind, at(2)).1,
+    ];
+    step(words).await;
+    assert_eq!(due().await, Some(at(30)));
+
+    // Whoever holds it is at work already, and puts it off as it sees fit.
+    let held = claim_one(store, at(30), MINUTE).await;
+    assert_eq!((held.id, held.kind, held.run_at), (first, kind, at(30)));
+    step(vec![hasten(maker, kind, at(5)).1]).await;
+    assert_eq!(due().await, None);
+    let again = |epoch, run_at| JobChange::Again { id: first, epoch, run_at, error: None };
+    step(vec![again(held.epoch, at(90))]).await;
+    assert_eq!(due().await, Some(at(90)));
+    let abandoned = claim_one(store, at(90), Span::ZERO).await;
+    step(vec![hasten(maker, kind, at(7)).1]).await;
+    assert_eq!(due().await, Some(at(90)));
+    // Leases are settled first: what was put off in the same commit is hastened, what ended is
+    // promised anew.
+    step(vec![hasten(maker, kind, at(80)).1, again(abandoned.epoch, at(95))]).await;
+    assert_eq!(due().await, Some(at(80)));
+    let held = claim_one(store, at(80), MINUTE).await;
+    let (new, change) = hasten(maker, kind, at(70));
+    step(vec![change, JobChange::Finish { id: first, epoch: held.epoch }]).await;
+    assert_eq!(ids(&store.claim(at(70), MINUTE, 9).await.unwrap()), [new]);
+
+    // Dropped and hastened: the new one stays; hastened and dropped: none does.
+    let (newer, change) = hasten(maker, kind, at(20));
+    step(vec![JobChange::Drop(kind), put(maker, kind, at(25)).1, change]).await;
+    assert_eq!(due().await, Some(at(20)));
+    let left = claim_one(store, at(20), MINUTE).await;
+    assert!(left.id != new && left.id != newer && left.kind == kind);
+    step(vec![hasten(maker, kind, at(1)).1, JobChange::Drop(kind)]).await;
+    let result = store.commit(jobs(vec![JobChange::Finish { id: left.id, epoch: left.epoch }]));
+    assert!(matches!(result.await, Err(CommitError::LeaseLost)));
+    assert_eq!(due().await, None);
 }
 
 async fn what_is_dropped_is_gone_whoever_holds_it(fresh: &Fresh) {

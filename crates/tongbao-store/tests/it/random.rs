@@ -8,13 +8,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tongbao_core::{
     Attempt, Changes, Delivery, DeliveryState, Endpoint, EventKind, Job, JobChange, JobKind,
-    Loaded, Scope,
+    Loaded, Refund, RefundCause, Scope,
 };
 use tongbao_engine::{
-    ChargeFilter, Commit, DeliveryFilter, EventFilter, IdempotencyStep, Page, Store,
+    ChargeFilter, Commit, DeliveryFilter, EventFilter, IdempotencyStep, Page, RefundFilter, Store,
 };
 use tongbao_store::MemoryStore;
-use tongbao_types::{Channel, ChargeId, Code, Mode, Span, Timestamp};
+use tongbao_types::{Channel, ChargeId, Code, Mode, OutRefundNo, Span, Timestamp};
 
 const STEPS: usize = 250;
 
@@ -56,6 +56,7 @@ struct Walk {
     maker: Maker,
     now: i64,
     loaded: Vec<Loaded>,
+    refunds: Vec<Refund>,
     endpoints: Vec<Endpoint>,
     deliveries: Vec<Delivery>,
     kinds: Vec<JobKind>,
@@ -73,6 +74,7 @@ impl Walk {
             maker,
             now: 0,
             loaded: Vec::new(),
+            refunds: Vec::new(),
             endpoints: Vec::new(),
             deliveries: Vec::new(),
             kinds: Vec::new(),
@@ -96,9 +98,19 @@ impl Walk {
                 assert_eq!(word(&found), word(&wanted), "step {step}: {commit:#?}");
                 match wanted {
                     Ok(()) => self.taken += 1,
-                    Err(_) => self.refused += 1,
+                    Err(_) => {
+                        self.refused += 1;
+                        self.forget_some(&commit);
+                    }
                 }
             }
+        }
+    }
+
+    /// Nothing can be built on what was refused, so little of it is remembered.
+    fn forget_some(&mut self, refused: &Commit) {
+        if refused.changes.is_some() && self.dice.random_bool(0.8) {
+            self.loaded.pop();
         }
     }
 
@@ -155,13 +167,16 @@ impl Walk {
         let no = format!("T{}", self.dice.random_range(0..150));
         let mut attempt = attempt(&mut self.maker, charge, "acc", &no);
         attempt.channel = Channel::ALL[self.dice.random_range(0..Channel::ALL.len())];
+        attempt.payer = self.dice.random_bool(0.3).then(payer);
         attempt
     }
 
     /// Of what was loaded, however long ago.
     fn update(&mut self) -> Option<Changes> {
         let at = self.pick(|walk| walk.loaded.len())?;
-        let recent = self.dice.random_range(at..self.loaded.len());
+        let last = self.loaded.len() - 1;
+        let at = if self.dice.random_bool(0.5) { at } else { last.saturating_sub(4) };
+        let recent = self.dice.random_range(at..=last);
         let mut changes = update(&self.loaded[recent]);
         if self.dice.random_bool(0.3) {
             let new = self.attempt(changes.charge.id);
@@ -181,8 +196,48 @@ impl Walk {
                 }
             }
         }
+        changes.charge.open_choice = self.dice.random_bool(0.5);
+        self.refunds_of(&mut changes);
         self.decorate(&mut changes);
         Some(changes)
+    }
+
+    /// Steps of the refunds there are, and perhaps one more.
+    fn refunds_of(&mut self, changes: &mut Changes) {
+        for at in 0..changes.refunds.len() {
+            if self.dice.random_bool(0.5) {
+                let states = refund_states();
+                let refund = &mut changes.refunds[at];
+                refund.state = states[self.dice.random_range(0..states.len())].clone();
+                refund.provider_no = self.dice.random_bool(0.5).then(|| "5030".to_owned());
+                changes.refunds_changed.push(refund.id);
+            }
+        }
+        for _ in 0..self.dice.random_range(0..3) {
+            if let Some(new) = self.refund(changes) {
+                add_refund(changes, new);
+            }
+        }
+    }
+
+    /// One of its numbers may be in use, never both, so that there is one right refusal.
+    fn refund(&mut self, changes: &Changes) -> Option<Refund> {
+        let attempt = changes.attempts.get(self.dice.random_range(0..3))?;
+        let no = format!("R{}", self.dice.random_range(0..40));
+        let fresh = self.maker.id::<ChargeId>().bare();
+        let (refund_no, out_no) = match self.dice.random_bool(0.5) {
+            true => (&no, &fresh),
+            false => (&fresh, &no),
+        };
+        let mut refund = refund(&mut self.maker, (&changes.charge, attempt), refund_no, 1);
+        refund.out_refund_no = OutRefundNo::new(out_no.as_str()).unwrap();
+        refund.cause = RefundCause::ALL[self.dice.random_range(0..4)];
+        if self.dice.random_bool(0.5) {
+            refund.reason = Some("不要了".to_owned());
+            refund.metadata = vec![("k".to_owned(), no)];
+        }
+        self.refunds.push(refund.clone());
+        Some(refund)
     }
 
     /// Events and jobs; and the result is remembered whether it will be taken or not.
@@ -191,7 +246,12 @@ impl Walk {
             let kind = EventKind::ALL[self.dice.random_range(0..EventKind::ALL.len())];
             tell(changes, kind, &mut self.maker);
         }
+        if let Some(event) = changes.events.first_mut() {
+            event.refund = changes.refunds.last().map(|refund| refund.id);
+        }
         self.kinds.push(JobKind::ExpireCharge(changes.charge.id));
+        let refunds = changes.refunds.iter().map(|r| JobKind::PerformRefund(r.id, r.charge));
+        self.kinds.extend(refunds);
         let polls = changes.attempts.iter().map(|a| JobKind::PollAttempt(a.id, a.charge));
         self.kinds.extend(polls);
         changes.jobs = (0..self.dice.random_range(0..3)).filter_map(|_| self.job()).collect();
@@ -205,9 +265,14 @@ impl Walk {
             walk.kinds.get(at).copied()
         };
         let run_at = Timestamp::from_seconds(self.now + self.dice.random_range(-5..20));
-        match self.dice.random_range(0..5) {
+        match self.dice.random_range(0..6) {
             0 | 1 => recent(self).map(|kind| put(&mut self.maker, kind, run_at).1),
             2 => recent(self).map(JobChange::Drop),
+            5 => {
+                let held = self.leases.last().filter(|_| self.dice.random_bool(0.5));
+                let kind = held.map(|job| job.kind).or_else(|| recent(self))?;
+                Some(hasten(&mut self.maker, kind, run_at).1)
+            }
             way => {
                 let at = self.leases.len().checked_sub(1)?;
                 let at = self.dice.random_range(at.saturating_sub(4)..=at);
@@ -298,6 +363,11 @@ impl Walk {
             assert_eq!(format!("{found:#?}"), format!("{wanted:#?}"), "step {step}");
             self.loaded.extend(wanted);
         }
+        if let Some(at) = self.pick(|walk| walk.refunds.len()) {
+            let id = self.refunds[at].id;
+            let wanted = model.refund(id).await.unwrap();
+            assert_eq!(store.refund(id).await.unwrap(), wanted, "step {step}");
+        }
         if let Some(at) = self.pick(|walk| walk.deliveries.len()) {
             let id = self.deliveries[at].id;
             let wanted = model.delivery(id).await.unwrap();
@@ -331,6 +401,7 @@ impl Walk {
         let wanted = model.charges(&scope, &filter, page).await.unwrap();
         let found = store.charges(&scope, &filter, page).await.unwrap();
         assert_eq!(format!("{found:#?}"), format!("{wanted:#?}"), "{filter:?} {page:?}");
+        self.compare_refunds(&scope, store, model).await;
         let filter = EventFilter { charge: around.filter(|_| limit % 2 == 0), kind: None };
         let page = Page { limit, starting_after: None, ending_before: None };
         let wanted = model.events(&scope, &filter, page).await.unwrap();
@@ -342,5 +413,28 @@ impl Walk {
         let wanted = model.endpoints(&scope).await.unwrap();
         let found = store.endpoints(&scope).await.unwrap();
         assert_eq!(format!("{found:?}"), format!("{wanted:?}"));
+    }
+
+    async fn compare_refunds(&mut self, scope: &Scope, store: &dyn Store, model: &dyn Store) {
+        let around = self.pick(|w| w.refunds.len()).map(|at| self.refunds[at].clone());
+        let (older, newer) = match self.dice.random_range(0..3) {
+            0 => (None, None),
+            1 => (around.as_ref(), None),
+            _ => (None, around.as_ref()),
+        };
+        let page = Page {
+            limit: self.dice.random_range(1..60),
+            starting_after: older.map(|refund| refund.id),
+            ending_before: newer.map(|refund| refund.id),
+        };
+        let around = around.as_ref();
+        let filter = RefundFilter {
+            charge: around.filter(|_| self.dice.random_bool(0.3)).map(|refund| refund.charge),
+            status: self.dice.random_bool(0.3).then(|| "pending".to_owned()),
+            created_after: around.filter(|_| self.dice.random_bool(0.2)).map(|r| r.created_at),
+            ..RefundFilter::default()
+        };
+        let wanted = model.refunds(scope, &filter, page).await.unwrap();
+        assert_eq!(store.refunds(scope, &filter, page).await.unwrap(), wanted, "{filter:?}");
     }
 }

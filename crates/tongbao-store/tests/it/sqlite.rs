@@ -2,9 +2,10 @@
 
 use crate::data::*;
 use crate::engines::{Engine, Fresh};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use std::sync::Arc;
 use tongbao_core::{JobKind, Loaded};
 use tongbao_engine::{Commit, CommitError, Store};
@@ -16,6 +17,18 @@ async fn look(fresh: &Fresh) -> SqliteConnection {
     let path = fresh.url.strip_prefix("sqlite://").unwrap();
     let options = SqliteConnectOptions::new().filename(path).read_only(true);
     SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+/// Opens the file beside the store, to lay traps.
+async fn beside(fresh: &Fresh) -> SqliteConnection {
+    let path = fresh.url.strip_prefix("sqlite://").unwrap();
+    SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap()
+}
+
+async fn alter(fresh: &Fresh, sql: &'static str) {
+    let mut connection = beside(fresh).await;
+    connection.execute(sql).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 async fn cell<T>(connection: &mut SqliteConnection, sql: &str) -> T
@@ -53,6 +66,18 @@ async fn all_at_once(store: &Arc<dyn Store>, commits: Vec<Commit>) -> Vec<Result
     join_all(commits.into_iter().map(|commit| store.commit(commit))).await
 }
 
+/// Somebody else holds the database until all of them wait, so they are a group or two, however
+/// busy the machine is.
+async fn as_a_group(fresh: &Fresh, commits: Vec<Commit>) -> Vec<Result<(), CommitError>> {
+    let mut holder = beside(fresh).await;
+    holder.execute("begin immediate").await.unwrap();
+    let mut all = std::pin::pin!(all_at_once(&fresh.store, commits));
+    assert!((&mut all).now_or_never().is_none(), "written beside somebody who writes");
+    holder.execute("rollback").await.unwrap();
+    holder.close().await.unwrap();
+    all.await
+}
+
 #[tokio::test]
 async fn commits_that_wait_together_share_a_transaction() {
     let fresh = Fresh::on(Engine::Sqlite).await.unwrap();
@@ -79,7 +104,7 @@ async fn a_bad_commit_does_not_spoil_its_neighbours() {
     let fresh = Fresh::on(Engine::Sqlite).await.unwrap();
     let maker = &mut Maker::new();
     let first = charge(maker, &scope("a"), "first");
-    let mut old = Loaded { charge: first, attempts: Vec::new(), refused: Vec::new() };
+    let mut old = insert(first, Vec::new()).after();
     fresh.store.commit(commit(insert(old.charge.clone(), Vec::new()))).await.unwrap();
     old.charge.version = 9;
     let before = commits_in_log(&fresh);
@@ -95,7 +120,7 @@ async fn a_bad_commit_does_not_spoil_its_neighbours() {
     changes.attempts.push(taken);
     let about = maker_id(&commits[0]);
     commits[30].refused = Some(refused(about, Code::AmountMismatch, "no", 1));
-    let results = all_at_once(&fresh.store, commits).await;
+    let results = as_a_group(&fresh, commits).await;
     for (at, result) in results.iter().enumerate() {
         let wanted = match at {
             7 => matches!(result, Err(CommitError::Stale)),
@@ -196,10 +221,25 @@ async fn what_was_acknowledged_is_there_after_opening_again() {
 }
 
 #[tokio::test]
-async fn the_connection_that_writes_syncs_each_commit() {
+async fn what_the_database_does_not_commit_is_not_acknowledged() {
     let fresh = Fresh::on(Engine::Sqlite).await.unwrap();
-    let mut look = look(&fresh).await;
-    assert_eq!(cell::<String>(&mut look, "pragma journal_mode").await, "wal");
+    let maker = &mut Maker::new();
+    // Every statement succeeds; the commit alone fails, as on a full disk.
+    alter(
+        &fresh,
+        "create table trap (row blob references jobs (id) deferrable initially deferred);
+         create trigger sprung after insert on charges begin insert into trap values (x'00'); end",
+    )
+    .await;
+    let results = all_at_once(&fresh.store, inserts(30, "N", maker)).await;
+    for result in results {
+        assert!(matches!(result, Err(CommitError::Store(_))), "{result:?}");
+    }
+    assert_eq!(cell::<i64>(&mut look(&fresh).await, "select count(*) from charges").await, 0);
+    alter(&fresh, "drop trigger sprung").await;
+    let results = all_at_once(&fresh.store, inserts(30, "N", maker)).await;
+    results.into_iter().for_each(Result::unwrap);
+    assert_eq!(cell::<i64>(&mut look(&fresh).await, "select count(*) from charges").await, 30);
     fresh.end().await;
 }
 

@@ -6,8 +6,11 @@ use super::nearest::nearest;
 use super::raw::RawAccount;
 use super::schema::{Kind, ROOT};
 use super::{ConfigError, schema};
+use data_encoding::BASE64;
 use std::collections::BTreeMap;
-use tongbao_channels::{AlipayKeys, Keys, WechatV2Keys, WechatV3Keys};
+use tongbao_channels::{
+    AlipayKeys, AlipayLegacyKeys, Keys, MerchantP12, WechatV2Keys, WechatV3Keys,
+};
 use tongbao_types::{AccountName, AppName, Mode, Provider, Secret};
 
 /// A channel account as configured.
@@ -19,6 +22,8 @@ pub(crate) struct AccountConfig {
     pub(crate) mode: Mode,
     /// Another address than the provider's own, without a trailing slash.
     pub(crate) endpoint: Option<String>,
+    /// Who signs that address's TLS certificate, PEM.
+    pub(crate) endpoint_ca: Option<String>,
     /// Its credentials.
     pub(crate) keys: Keys,
 }
@@ -42,6 +47,7 @@ pub(super) fn check(app: &AppName, raw: RawAccount) -> Result<AccountConfig, Con
     let endpoint = fields.optional("endpoint");
     let endpoint = endpoint.map(|text| base_url(&format!("{}: endpoint", fields.place), &text));
     let endpoint = endpoint.transpose()?;
+    let endpoint_ca = fields.optional("endpoint_ca");
     if mode == Mode::Test && endpoint.is_none() {
         return Err(fields.wrong(
             "livemode = false needs an endpoint: test keys only ever reach a sandbox, never the \
@@ -51,10 +57,12 @@ pub(super) fn check(app: &AppName, raw: RawAccount) -> Result<AccountConfig, Con
     let keys = match (provider, api) {
         (Provider::Wechat, "v2") => Keys::WechatV2(wechat_v2(&mut fields)?),
         (Provider::Wechat, _) => Keys::WechatV3(wechat_v3(&mut fields)?),
+        (Provider::Alipay, "legacy") => Keys::AlipayLegacy(alipay_legacy(&mut fields)?),
+        (Provider::Alipay, "v3") => Keys::AlipayV3(alipay(&mut fields)?),
         (Provider::Alipay, _) => Keys::AlipayOpen(alipay(&mut fields)?),
     };
     fields.finish(&format!("{provider} {api}"))?;
-    Ok(AccountConfig { name, mode, endpoint, keys })
+    Ok(AccountConfig { name, mode, endpoint, endpoint_ca, keys })
 }
 
 /// The keys of an account that are not read yet, and whose they are.
@@ -107,11 +115,19 @@ fn about(key: &str) -> String {
 fn protocol(fields: &mut Fields) -> Result<(Provider, &'static str), ConfigError> {
     let provider = fields.required("provider")?;
     let api = fields.required("api")?;
-    let known = [("wechat", "v2"), ("wechat", "v3"), ("alipay", "open")];
+    let known = [
+        ("wechat", "v2"),
+        ("wechat", "v3"),
+        ("alipay", "open"),
+        ("alipay", "v3"),
+        ("alipay", "legacy"),
+    ];
     match (provider.as_str(), api.as_str()) {
         ("wechat", "v2") => Ok((Provider::Wechat, "v2")),
         ("wechat", "v3") => Ok((Provider::Wechat, "v3")),
         ("alipay", "open") => Ok((Provider::Alipay, "open")),
+        ("alipay", "v3") => Ok((Provider::Alipay, "v3")),
+        ("alipay", "legacy") => Ok((Provider::Alipay, "legacy")),
         (provider, api) => {
             let near = nearest(provider, known.map(|(name, _)| name)).unwrap_or_default();
             let fitting: Vec<&str> =
@@ -139,14 +155,31 @@ fn name(
 }
 
 fn wechat_v2(fields: &mut Fields) -> Result<WechatV2Keys, ConfigError> {
+    let mch_id = fields.required("mch_id")?;
     Ok(WechatV2Keys {
         app_id: fields.required("app_id")?,
-        mch_id: fields.required("mch_id")?,
+        p12: merchant_p12(&mch_id, fields)?,
+        mch_id,
         api_key: fields.secret("api_key")?,
         sign_type: fields.optional("sign_type").unwrap_or_else(|| "MD5".to_owned()),
         sub_app_id: fields.optional("sub_app_id"),
         sub_mch_id: fields.optional("sub_mch_id"),
     })
+}
+
+fn merchant_p12(mch_id: &str, fields: &mut Fields) -> Result<Option<MerchantP12>, ConfigError> {
+    let passphrase = fields.optional("p12_passphrase");
+    let Some(text) = fields.optional("p12") else {
+        return match passphrase {
+            Some(_) => Err(fields.wrong("p12_passphrase is given without p12 or p12_file")),
+            None => Ok(None),
+        };
+    };
+    let file = BASE64
+        .decode(text.as_bytes())
+        .map_err(|_| fields.wrong("p12 is not base64; name the file itself in p12_file instead"))?;
+    let passphrase = passphrase.unwrap_or_else(|| mch_id.to_owned());
+    Ok(Some(MerchantP12 { file: Secret::new(file), passphrase: Secret::new(passphrase) }))
 }
 
 fn wechat_v3(fields: &mut Fields) -> Result<WechatV3Keys, ConfigError> {
@@ -160,6 +193,8 @@ fn wechat_v3(fields: &mut Fields) -> Result<WechatV3Keys, ConfigError> {
         platform_certificates: certificates.as_deref().map(split_pem).unwrap_or_default(),
         public_key_id: fields.optional("public_key_id"),
         public_key: fields.optional("public_key"),
+        sub_app_id: fields.optional("sub_app_id"),
+        sub_mch_id: fields.optional("sub_mch_id"),
     })
 }
 
@@ -172,6 +207,15 @@ fn alipay(fields: &mut Fields) -> Result<AlipayKeys, ConfigError> {
         app_cert: fields.optional("app_cert"),
         alipay_cert: fields.optional("alipay_cert"),
         alipay_root_cert: fields.optional("alipay_root_cert"),
+        aes_key: fields.optional("aes_key").map(Secret::new),
+    })
+}
+
+fn alipay_legacy(fields: &mut Fields) -> Result<AlipayLegacyKeys, ConfigError> {
+    Ok(AlipayLegacyKeys {
+        partner: fields.required("partner")?,
+        md5_key: fields.secret("md5_key")?,
+        seller_email: fields.optional("seller_email"),
     })
 }
 

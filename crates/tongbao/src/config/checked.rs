@@ -9,7 +9,7 @@ use super::raw::{Raw, RawApp, RawCompat, RawPolling, RawSandbox, RawWebhooks};
 use ipnet::IpNet;
 use std::collections::HashSet;
 use std::path::PathBuf;
-use tongbao_core::{Backoff, Polling};
+use tongbao_core::{Backoff, Policy, Polling, Unexpected};
 use tongbao_engine::Egress;
 use tongbao_types::{AppName, Mode, Secret, Span};
 
@@ -49,6 +49,8 @@ pub(crate) struct DatabaseConfig {
 #[derive(Debug)]
 pub(crate) struct AppConfig {
     pub(crate) name: AppName,
+    /// What it wants done with money that it did not expect.
+    pub(crate) policy: Policy,
     /// In order of preference.
     pub(crate) accounts: Vec<AccountConfig>,
 }
@@ -149,7 +151,28 @@ fn app((idx, raw): (usize, RawApp)) -> Result<AppConfig, ConfigError> {
     let app = AppName::new(name.clone()).map_err(wrong)?;
     let accounts = raw.accounts.into_iter().map(|raw| account::check(&app, raw));
     let accounts = accounts.collect::<Result<_, _>>()?;
-    Ok(AppConfig { name: app, accounts })
+    let usual = Policy::default();
+    let policy = Policy {
+        late: unexpected(&app, "late_payments", raw.late_payments, usual.late)?,
+        wrong_amount: unexpected(&app, "wrong_amounts", raw.wrong_amounts, usual.wrong_amount)?,
+    };
+    Ok(AppConfig { name: app, policy, accounts })
+}
+
+fn unexpected(
+    app: &AppName,
+    key: &str,
+    word: Option<String>,
+    usual: Unexpected,
+) -> Result<Unexpected, ConfigError> {
+    match word.as_deref() {
+        None => Ok(usual),
+        Some("keep") => Ok(Unexpected::Keep),
+        Some("refund") => Ok(Unexpected::Refund),
+        Some(word) => Err(ConfigError::new(format!(
+            "app {app}: {key} = \"{word}\" must be \"keep\" or \"refund\""
+        ))),
+    }
 }
 
 fn refuse_twins(apps: &[AppConfig]) -> Result<(), ConfigError> {

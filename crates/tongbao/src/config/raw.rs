@@ -7,6 +7,7 @@ use super::env::{self, Setting};
 use super::nearest::nearest;
 use super::schema::{FILE_SUFFIX, Found, Key, Kind, ROOT, find};
 use super::{ConfigError, Sources};
+use data_encoding::BASE64;
 use serde::Deserialize;
 use std::path::Path;
 use toml::Spanned;
@@ -48,6 +49,8 @@ pub(crate) struct RawDatabase {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawApp {
     pub(crate) name: Option<String>,
+    pub(crate) late_payments: Option<String>,
+    pub(crate) wrong_amounts: Option<String>,
     pub(crate) accounts: Vec<RawAccount>,
 }
 
@@ -184,7 +187,7 @@ fn check(
 fn fits(kind: Kind, value: &DeValue<'_>) -> bool {
     let text = |item: &Spanned<DeValue<'_>>| matches!(item.get_ref(), DeValue::String(_));
     match (kind, value) {
-        (Kind::Text | Kind::TextOrFile | Kind::Secret, DeValue::String(_))
+        (Kind::Text | Kind::TextOrFile | Kind::Secret | Kind::SecretBytes, DeValue::String(_))
         | (Kind::Number, DeValue::Integer(_))
         | (Kind::Flag, DeValue::Boolean(_)) => true,
         (Kind::Texts, DeValue::Array(list)) => list.iter().all(text),
@@ -195,6 +198,7 @@ fn fits(kind: Kind, value: &DeValue<'_>) -> bool {
 fn wrong_kind(at: &str, key: &str, kind: Kind) -> ConfigError {
     let wanted = match kind {
         Kind::Text | Kind::TextOrFile | Kind::Secret => "a text in quotes",
+        Kind::SecretBytes => "base64 in quotes, or better a file",
         Kind::Number => "a whole number",
         Kind::Flag => "true or false",
         Kind::Texts => "a list of texts, such as [\"10.0.0.0/8\"]",
@@ -294,7 +298,7 @@ fn value(kind: Kind, text: &str) -> Option<toml::Value> {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Some(items.map(toml::Value::from).collect::<Vec<_>>().into())
         }
-        Kind::Text | Kind::TextOrFile | Kind::Secret => Some(text.into()),
+        Kind::Text | Kind::TextOrFile | Kind::Secret | Kind::SecretBytes => Some(text.into()),
         Kind::Table(_) | Kind::Tables(_) => None,
     }
 }
@@ -330,10 +334,15 @@ fn read_file(table: &mut toml::Table, key: &Key, folder: &Path) -> Result<(), Co
         return Err(ConfigError::new(both));
     }
     let path = folder.join(&file);
-    let text = std::fs::read_to_string(&path).map_err(|error| {
+    let value = if matches!(key.kind, Kind::SecretBytes) {
+        std::fs::read(&path).map(|bytes| BASE64.encode(&bytes))
+    } else {
+        std::fs::read_to_string(&path).map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+    };
+    let value = value.map_err(|error| {
         ConfigError::new(format!("{name} names {}, which cannot be read: {error}", path.display()))
     })?;
-    table.insert(key.name.to_owned(), text.trim_end_matches(['\r', '\n']).into());
+    table.insert(key.name.to_owned(), value.into());
     Ok(())
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Kind {
     TextOrFile,
     /// As [`Kind::TextOrFile`], and it is never shown.
     Secret,
+    /// As [`Kind::Secret`], but not text: base64 in the configuration, plain bytes in a file.
+    SecretBytes,
     /// A whole number.
     Number,
     /// `true` or `false`.
@@ -45,7 +47,7 @@ impl Key {
 
     /// Whether the value may stand in a file of its own.
     pub(crate) const fn may_be_file(&self) -> bool {
-        matches!(self.kind, Kind::TextOrFile | Kind::Secret)
+        matches!(self.kind, Kind::TextOrFile | Kind::Secret | Kind::SecretBytes)
     }
 }
 
@@ -66,7 +68,7 @@ pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<Found> {
     keys.iter().any(|key| key.name == bare && key.may_be_file()).then_some(Found::File)
 }
 
-use Kind::{Flag, Number, Secret, Table, Tables, Text, TextOrFile, Texts};
+use Kind::{Flag, Number, Secret, SecretBytes, Table, Tables, Text, TextOrFile, Texts};
 
 /// The whole configuration.
 pub(crate) const ROOT: &[Key] = &[
@@ -106,6 +108,17 @@ const DATABASE: &[Key] = &[
 const APPS: &[Key] = &[
     Key::new("name", Text, "1 to 40 lower-case letters, digits, - or _."),
     Key::new(
+        "late_payments",
+        Text,
+        "A payment after the charge had ended: keep (unless given) makes it paid, refund gives it \
+         back.",
+    ),
+    Key::new(
+        "wrong_amounts",
+        Text,
+        "A payment of another amount: refund (unless given) gives it back, keep makes it paid.",
+    ),
+    Key::new(
         "accounts",
         Tables(ACCOUNTS),
         "Credentials; the first serving a channel is its default.",
@@ -119,15 +132,27 @@ const ACCOUNTS: &[Key] = &[
         "Part of the notification address; <app>_<provider>_<api> unless given.",
     ),
     Key::new("provider", Text, "wechat or alipay."),
-    Key::new("api", Text, "v2 or v3 for wechat, open for alipay."),
+    Key::new("api", Text, "v2 or v3 for wechat; open, v3 or legacy for alipay."),
     Key::new("livemode", Flag, "false for an account that test keys use; true unless given."),
     Key::new("endpoint", Text, "Another address than the provider's own, such as a sandbox."),
+    Key::new(
+        "endpoint_ca",
+        TextOrFile,
+        "Who signs that address's TLS certificate, PEM; this machine's authorities unless given.",
+    ),
     Key::new("app_id", Text, "The appid (WeChat) or app_id (Alipay)."),
     Key::new("mch_id", Text, "WeChat's merchant number."),
     Key::new("api_key", Secret, "WeChat v2: the API key, 32 characters."),
     Key::new("sign_type", Text, "WeChat v2: MD5 (unless given) or HMAC-SHA256."),
-    Key::new("sub_app_id", Text, "WeChat v2, service providers: the sub-merchant's appid."),
-    Key::new("sub_mch_id", Text, "WeChat v2, service providers: the sub-merchant's number."),
+    Key::new(
+        "p12",
+        SecretBytes,
+        "WeChat v2: the merchant's certificate (apiclient_cert.p12), which refunds and reverses \
+         need; in the configuration itself as base64.",
+    ),
+    Key::new("p12_passphrase", Secret, "WeChat v2: what opens it; mch_id unless given."),
+    Key::new("sub_app_id", Text, "WeChat, service providers: the sub-merchant's appid."),
+    Key::new("sub_mch_id", Text, "WeChat, service providers: the sub-merchant's number."),
     Key::new("api_v3_key", Secret, "WeChat v3: the APIv3 key, 32 bytes."),
     Key::new("merchant_serial", Text, "WeChat v3: the serial of the merchant's certificate."),
     Key::new("merchant_private_key", Secret, "WeChat v3: the merchant's private key, PEM."),
@@ -139,6 +164,14 @@ const ACCOUNTS: &[Key] = &[
     Key::new("public_key_id", Text, "WeChat v3: the id of the WeChat Pay public key."),
     Key::new("public_key", TextOrFile, "WeChat v3: the WeChat Pay public key, PEM."),
     Key::new("seller_id", Text, "Alipay: the seller, 2088…; compared with notifications."),
+    Key::new(
+        "aes_key",
+        Secret,
+        "Alipay: the key of content encryption (接口内容加密), if it is on.",
+    ),
+    Key::new("partner", Text, "Alipay legacy: the partner's number (PID), 2088…."),
+    Key::new("md5_key", Secret, "Alipay legacy: the MD5 key (安全校验码)."),
+    Key::new("seller_email", Text, "Alipay legacy: the seller's Alipay login, if not the partner."),
     Key::new("app_private_key", Secret, "Alipay: the app's private key, PEM or bare base64."),
     Key::new("alipay_public_key", TextOrFile, "Alipay, public key mode: Alipay's key."),
     Key::new("app_cert", TextOrFile, "Alipay, certificate mode: the app's certificate."),

@@ -29,7 +29,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tls::{HttpsClients, MachineRoots};
-use tongbao_engine::{Egress, Outgoing, Reach, Wire, WireError};
+use tongbao_engine::{BodyStream, Egress, Outgoing, Reach, StreamedResponse, Wire, WireError};
 use tongbao_types::HttpResponse;
 
 /// How long making a connection may take; the call's own time limit holds as well.
@@ -65,6 +65,11 @@ impl HttpWire {
 
     async fn exchange(&self, outgoing: Outgoing) -> Result<HttpResponse, WireError> {
         let answer_max = outgoing.answer_max;
+        read(self.open(outgoing).await?, answer_max).await
+    }
+
+    /// Sends, and waits for the head of the answer.
+    async fn open(&self, outgoing: Outgoing) -> Result<http::Response<Incoming>, WireError> {
         let url = format!("{}{}", outgoing.base, outgoing.request.target);
         let uri: http::Uri = url.parse().map_err(|error| unsendable("address", &error))?;
         let pair = match outgoing.reach {
@@ -80,7 +85,7 @@ impl HttpWire {
         } else {
             pair.http.request(request(uri, outgoing)?).await
         };
-        read(response.map_err(|error| broken(&error))?, answer_max).await
+        response.map_err(|error| broken(&error))
     }
 
     /// No resolver is asked about a host that is an address already.
@@ -103,6 +108,32 @@ impl Wire for HttpWire {
             Err(_) => Err(WireError::TimedOut(limit)),
         }
     }
+
+    async fn stream(&self, outgoing: Outgoing) -> Result<StreamedResponse, WireError> {
+        let (limit, answer_max) = (outgoing.timeout.std(), outgoing.answer_max);
+        let opened = tokio::time::timeout(limit, self.open(outgoing)).await;
+        let (head, body) = opened.map_err(|_| WireError::TimedOut(limit))??.into_parts();
+        let body = pieces(body, limit, answer_max);
+        Ok(StreamedResponse { status: head.status.as_u16(), headers: texts(&head.headers), body })
+    }
+}
+
+/// The body as it comes; an error ends it.
+fn pieces(body: Incoming, limit: Duration, answer_max: usize) -> BodyStream {
+    Box::pin(futures_util::stream::try_unfold((body, 0), move |(mut body, mut n)| async move {
+        loop {
+            let frame = tokio::time::timeout(limit, body.frame()).await;
+            let Some(frame) = frame.map_err(|_| WireError::TimedOut(limit))? else {
+                return Ok(None);
+            };
+            let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
+            n += data.len();
+            if n > answer_max {
+                return Err(WireError::TooLong(answer_max));
+            }
+            return Ok(Some((data, (body, n))));
+        }
+    }))
 }
 
 impl Pair {
@@ -161,13 +192,16 @@ async fn read(
         }
         bytes.extend_from_slice(&data);
     }
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
     Ok(HttpResponse {
         status: head.status.as_u16(),
-        headers: headers.collect(),
+        headers: texts(&head.headers),
         body: bytes.freeze(),
     })
+}
+
+fn texts(headers: &http::HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
 fn unsendable(part: &str, error: &dyn std::fmt::Display) -> WireError {
@@ -279,6 +313,38 @@ mod tests {
         let (base, _told) = server(long).await;
         let error = loopback().send(to(&base, "/", Reach::Provider)).await.unwrap_err();
         assert!(matches!(error, WireError::TooLong(64)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_comes_in_pieces_and_may_break_off() {
+        use futures_util::{StreamExt, TryStreamExt};
+        let (base, _told) = server("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n").await;
+        let mut outgoing = to(&base, "/", Reach::Provider);
+        outgoing.timeout = Span::from_millis(50);
+        let mut answer = loopback().stream(outgoing).await.unwrap();
+        assert_eq!((answer.status, answer.headers.len()), (200, 1));
+        let error = answer.body.next().await.unwrap().unwrap_err();
+        assert!(matches!(error, WireError::TimedOut(_)), "{error}");
+
+        let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+                      2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n";
+        let (base, _told) = server(chunks).await;
+        let read = async |answer_max| {
+            let outgoing = Outgoing { answer_max, ..to(&base, "/", Reach::Provider) };
+            let answer = loopback().stream(outgoing).await.unwrap();
+            answer
+                .body
+                .try_fold(Vec::new(), async |all, more| Ok([all, more.to_vec()].concat()))
+                .await
+        };
+        assert_eq!(read(5).await.unwrap(), b"abcde");
+        assert!(matches!(read(4).await, Err(WireError::TooLong(4))));
+
+        let cut = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nzz\r\n";
+        let (base, _told) = server(cut).await;
+        let answer = loopback().stream(to(&base, "/", Reach::Provider)).await.unwrap();
+        let pieces: Vec<_> = answer.body.collect().await;
+        assert!(matches!(pieces.last(), Some(Err(WireError::Broken(_)))), "{pieces:?}");
     }
 
     #[tokio::test]

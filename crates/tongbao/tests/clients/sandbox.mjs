@@ -51,6 +51,19 @@ export async function pay(sandbox, what) {
   return body;
 }
 
+/** Moves the sandbox's clock. */
+export async function advance(sandbox, by) {
+  const {status, body} = await call(`${sandbox}/_sandbox/clock`, {body: {advance: by}});
+  check(status === 200, `the clock moves by ${by}`, status, body);
+}
+
+/** What the payer's phone shows to a merchant who scans. */
+export async function authCode(sandbox, provider) {
+  const {status, body} = await call(`${sandbox}/_sandbox/auth_codes`);
+  check(status === 200, 'GET /_sandbox/auth_codes answers 200', status, body);
+  return body[provider].auth_code;
+}
+
 /** An order number that no earlier run used. */
 export function number(prefix) {
   const time = BigInt(Date.now()) * 1000n + (process.hrtime.bigint() % 1000n);

@@ -60,6 +60,25 @@ def pay(sandbox, **what):
     return body
 
 
+def advance(sandbox, by):
+    """Moves the sandbox's clock."""
+    status, body = call(sandbox + "/_sandbox/clock", {"advance": by})
+    check(status == 200, f"the clock moves by {by}", status, body)
+
+
+def rules(sandbox, **change):
+    """Changes rules of the sandbox."""
+    status, body = call(sandbox + "/_sandbox/rules", change)
+    check(status == 200, f"the rules can be {change}", status, body)
+
+
+def auth_code(sandbox, provider):
+    """What the payer's phone shows to a merchant who scans."""
+    status, body = call(sandbox + "/_sandbox/auth_codes")
+    check(status == 200, "GET /_sandbox/auth_codes answers 200", status, body)
+    return body[provider]["auth_code"]
+
+
 def number(prefix):
     """An order number that no earlier run used."""
     return f"{prefix}{time.time_ns() % 10**17:017d}"

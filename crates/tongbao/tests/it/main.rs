@@ -6,14 +6,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod attempts;
+mod bills;
+mod channels;
 mod charges;
 mod commands;
 mod configuration;
 mod dev;
 mod merchant;
+mod mutual_tls;
 mod notices;
+mod payments;
 mod polling;
 mod recovery;
+mod refund_races;
+mod refund_troubles;
+mod refunds;
 mod scopes;
+mod surprises;
 mod webhooks;
 mod world;

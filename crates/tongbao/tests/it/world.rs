@@ -168,6 +168,11 @@ impl World {
         answer(request).await.unwrap()
     }
 
+    /// Any address as a browser gets it.
+    pub(crate) async fn fetch(&self, url: &str) -> Answer {
+        answer(self.http.get(url)).await.unwrap()
+    }
+
     /// A control path of the sandbox.
     pub(crate) async fn control(&self, path: &str, body: Value) -> Answer {
         self.try_control(path, body).await.unwrap()
@@ -183,6 +188,11 @@ impl World {
         let url = format!("{}/_sandbox/{path}", self.sandbox());
         let body = answer(self.http.get(url)).await.unwrap().expect(200);
         body["data"].as_array().unwrap().clone()
+    }
+
+    pub(crate) async fn clear_faults(&self) {
+        let url = format!("{}/_sandbox/faults", self.sandbox());
+        answer(self.http.delete(url)).await.unwrap().expect(204);
     }
 
     pub(crate) async fn advance(&self, span: &str) {
@@ -290,7 +300,7 @@ impl Drop for World {
 
 /// An address that nobody listens on, below the ports that the system gives to callers: so it is
 /// still free after a restart.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     loop {
         let address = format!("127.0.0.1:{}", rand::random_range(12_000..32_000));
         if std::net::TcpListener::bind(&address).is_ok() {
@@ -335,7 +345,11 @@ pub(crate) fn out_trade_no(charge: &Value) -> &str {
 /// What the payer's phone or browser is given.
 pub(crate) fn code(charge: &Value) -> &str {
     let action = &charge["action"];
-    let code = action["code_url"].as_str().or(action["url"].as_str());
+    let texts = ["code_url", "url"].map(|name| &action[name]);
+    // An app's `package` is no code, so it comes after its prepayid.
+    let names = ["prepayid", "package", "orderString", "tradeNO"];
+    let params = names.map(|name| &action["params"][name]);
+    let code = texts.into_iter().chain(params).find_map(Value::as_str);
     code.unwrap_or_else(|| panic!("nothing to pay with: {action}"))
 }
 

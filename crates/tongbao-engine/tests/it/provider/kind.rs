@@ -2,10 +2,12 @@
 
 use super::Protocol;
 use super::alipay::Alipay;
+use super::pretended::Pretended;
 use super::wechat_v2::V2;
 use super::wechat_v3::V3;
 use crate::keys;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tongbao_channels::{
     AccountSetup, Adapter, AlipayKeys, Keys, WechatV2Keys, WechatV3Keys, adapter,
 };
@@ -89,11 +91,18 @@ impl Kind {
     }
 
     /// An account named `name`.
-    pub(crate) fn account(self, name: &str) -> Arc<dyn Adapter> {
+    pub(crate) fn account(self, name: &str, is_hindered: &Arc<AtomicBool>) -> Arc<dyn Adapter> {
+        let real = self.real_account(name);
+        Arc::new(Pretended { real, is_hindered: Arc::clone(is_hindered) })
+    }
+
+    /// An account that does what it can by itself.
+    pub(crate) fn real_account(self, name: &str) -> Arc<dyn Adapter> {
         adapter(AccountSetup {
             name: AccountName::new(name).unwrap(),
             keys: self.keys(),
             endpoint: Some(format!("https://{}.test", self.name())),
+            endpoint_ca: None,
             public_url: "https://pay.test".to_owned(),
         })
         .unwrap()
@@ -135,6 +144,7 @@ fn v2(sign_type: &str) -> Keys {
         sign_type: sign_type.to_owned(),
         sub_app_id: None,
         sub_mch_id: None,
+        p12: None,
     })
 }
 
@@ -148,6 +158,8 @@ fn v3() -> WechatV3Keys {
         platform_certificates: Vec::new(),
         public_key_id: None,
         public_key: None,
+        sub_app_id: None,
+        sub_mch_id: None,
     }
 }
 
@@ -160,5 +172,6 @@ fn alipay() -> AlipayKeys {
         app_cert: None,
         alipay_cert: None,
         alipay_root_cert: None,
+        aes_key: None,
     }
 }

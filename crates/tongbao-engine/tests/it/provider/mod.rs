@@ -3,14 +3,16 @@
 
 mod alipay;
 mod kind;
+mod pretended;
 mod wechat_v2;
 mod wechat_v3;
 
 pub(crate) use alipay::returned;
 pub(crate) use kind::{
-    ALIPAY_APP_ID, ALIPAY_SELLER_ID, API_KEY, API_V3_KEY, Kind, PUBLIC_KEY_ID, WECHAT_APP_ID,
-    WECHAT_MCH_ID,
+    ALIPAY_APP_ID, ALIPAY_SELLER_ID, API_KEY, API_V3_KEY, Kind, MERCHANT_SERIAL, PUBLIC_KEY_ID,
+    WECHAT_APP_ID, WECHAT_MCH_ID,
 };
+pub(crate) use pretended::refund_notice;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,8 @@ pub(crate) enum Op {
     Query,
     Close,
     Keys,
+    Refund,
+    AskRefund,
 }
 
 /// What goes wrong with one call.
@@ -125,10 +129,33 @@ pub(crate) enum PlaceRefusal {
     TooLate,
 }
 
+/// How a refund stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum RefundStatus {
+    Processing,
+    #[default]
+    Succeeded,
+    Abnormal,
+    Closed,
+}
+
+/// A refund, whichever provider has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refunded {
+    pub(crate) order: String,
+    pub(crate) amount: i64,
+    pub(crate) status: RefundStatus,
+}
+
 /// All trades.
 #[derive(Debug, Default)]
 pub(crate) struct Trades {
     by_number: BTreeMap<String, Trade>,
+    refunds: BTreeMap<String, Refunded>,
+    /// What becomes of new refunds.
+    refunds_become: RefundStatus,
+    /// What is said to new refunds instead of taking them, the last one first.
+    refund_answers: Vec<&'static str>,
 }
 
 impl Trades {
@@ -277,13 +304,54 @@ impl Provider {
         self.trades.lock().unwrap().by_number.get_mut(number).unwrap().amount = amount;
     }
 
+    /// What becomes of new refunds from here on.
+    pub(crate) fn refunds_become(&self, status: RefundStatus) {
+        self.trades.lock().unwrap().refunds_become = status;
+    }
+
+    /// New refunds are answered so next, and not taken.
+    pub(crate) fn answer_refunds_with(&self, said: &'static str) {
+        self.trades.lock().unwrap().refund_answers.push(said);
+    }
+
+    /// A refund that is on its way comes to its end.
+    pub(crate) fn end_refund(&self, number: &str, status: RefundStatus) {
+        self.trades.lock().unwrap().refunds.get_mut(number).unwrap().status = status;
+    }
+
+    /// All refunds that were taken, by their numbers.
+    pub(crate) fn refunds(&self) -> BTreeMap<String, Refunded> {
+        self.trades.lock().unwrap().refunds.clone()
+    }
+
+    /// A refund is there although nobody sees why.
+    pub(crate) fn take_refund(&self, number: &str, order: &str, amount: i64) {
+        let (order, status) = (order.to_owned(), RefundStatus::Succeeded);
+        let refund = Refunded { order, amount, status };
+        self.trades.lock().unwrap().refunds.insert(number.to_owned(), refund);
+    }
+
+    /// An order that was closed can be paid all the same.
+    pub(crate) fn reopen(&self, number: &str) {
+        let mut trades = self.trades.lock().unwrap();
+        trades.by_number.get_mut(number).unwrap().status = TradeStatus::Open;
+    }
+
+    /// The order was not the same as it will be when it comes again.
+    pub(crate) fn change_content(&self, number: &str) {
+        let mut trades = self.trades.lock().unwrap();
+        trades.by_number.get_mut(number).unwrap().content.push('?');
+    }
+
     pub(crate) async fn answer(
         &self,
         outgoing: &Outgoing,
         at: Moment,
     ) -> Result<HttpResponse, WireError> {
         let kind = Kind::by_endpoint(&outgoing.base);
-        let (protocol, request) = (kind.protocol(), &outgoing.request);
+        let request = &outgoing.request;
+        let is_plain = request.path().starts_with(pretended::PATH);
+        let protocol = if is_plain { &pretended::Plain } else { kind.protocol() };
         let (op, number) = protocol.read(request, at);
         let lost = || Err(WireError::Broken("connection reset".to_owned()));
         let mischief = self.take_mischief(op);

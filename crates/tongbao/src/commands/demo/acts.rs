@@ -52,8 +52,9 @@ pub(super) async fn paid(stage: &Stage, scene: &Scene) -> anyhow::Result<Outcome
     let delivered = notices.iter().any(|notice| notice["delivered"] == true);
     ensure!(delivered, "the provider's notification was not accepted: {notices:?}");
     check_signatures(stage, &charge).await?;
+    refund_half(stage, &charge).await?;
     Timeline::of(stage, &charge).await?.show(stage);
-    done(stage, "paid, notified, and the merchant was told");
+    done(stage, "paid, notified, the merchant was told; and half of it refunded");
     Ok(outcome(scene, scene.title, ("the notification", "succeeded"), took_ms))
 }
 
@@ -101,6 +102,48 @@ pub(super) async fn nobody_pays(stage: &Stage, scene: &Scene) -> anyhow::Result<
     let between = here.since(there).as_micros();
     done(stage, &format!("closed at the provider first, and here {between} µs later"));
     Ok(outcome(scene, "nobody pays", ("polling", "closed"), took_ms))
+}
+
+/// Two payers scan two codes of one charge, one of each provider, and both pay. The second payment
+/// goes back by itself.
+pub(super) async fn paid_twice(stage: &Stage, scene: &Scene) -> anyhow::Result<Outcome> {
+    heading(stage, "one charge, two codes, and both are paid");
+    let fault = json!({"notify": {"delay_ms": 1500}, "times": 2});
+    stage.sandbox.post("/_sandbox/faults", &fault).await?;
+    let body = json!({"amount": scene.amount, "subject": scene.subject});
+    let charge = stage.api.post("/v1/charges", &body).await?;
+    let path = format!("/v1/charges/{}/attempts", id(&charge));
+    for channel in ["wechat.native", "alipay.qr"] {
+        let charge = stage.api.post(&path, &json!({"channel": channel})).await?;
+        stage.screen.line(format!("  {channel}: {}", code(&charge)?));
+        pay(stage, &charge).await?;
+    }
+    stage.receiver.wait_for(id(&charge), "charge.paid_twice").await?;
+    let (charge, took_ms) = told(stage, &charge, "charge.succeeded").await?;
+    let refunds = stage.api.get(&format!("/v1/refunds?charge={}", id(&charge))).await?;
+    let refund = &refunds["data"][0];
+    ensure!(refund["cause"] == "paid_twice", "the second payment has no refund: {refunds}");
+    stage.receiver.wait_for(id(refund), "refund.succeeded").await?;
+    Timeline::of(stage, &charge).await?.show(stage);
+    done(stage, "paid once; the second payment went back by itself");
+    Ok(outcome(scene, "paid twice", ("both providers", "succeeded"), took_ms))
+}
+
+/// Gives half of a payment back and waits until the merchant is told that the money arrived.
+async fn refund_half(stage: &Stage, charge: &Value) -> anyhow::Result<()> {
+    let amount = charge["amount"].as_i64().unwrap_or_default() / 2;
+    let body = json!({"charge": id(charge), "amount": amount, "reason": "demo"});
+    let refund = stage.api.post("/v1/refunds", &body).await?;
+    stage.screen.line(format!("  refunding {}: {}", yuan(amount), id(&refund)));
+    stage.receiver.wait_for(id(&refund), "refund.succeeded").await?;
+    let now = stage.api.get(&format!("/v1/charges/{}", id(charge))).await?;
+    ensure!(now["amount_refunded"] == amount, "the charge says {}", now["amount_refunded"]);
+    let trades = stage.sandbox.get("/_sandbox/trades").await?;
+    let trades = trades["data"].as_array().cloned().unwrap_or_default();
+    let trade = trades.iter().find(|trade| trade["out_trade_no"] == out_trade_no(charge));
+    let gone = trade.map(|trade| trade["refunded"].clone());
+    ensure!(gone == Some(json!(amount)), "the provider gave back {gone:?}, not {amount}");
+    Ok(())
 }
 
 fn heading(stage: &Stage, title: &str) {

@@ -100,6 +100,8 @@ async fn play(running: &Running, args: &DemoArgs, screen: Screen) -> anyhow::Res
     outcomes.push(lost.context("the lost notification")?);
     let nobody = acts::nobody_pays(&stage, wechat_v2).await;
     outcomes.push(nobody.context("nobody pays")?);
+    let twice = acts::paid_twice(&stage, wechat_v3).await;
+    outcomes.push(twice.context("paid twice")?);
     Ok(outcomes)
 }
 

@@ -1,30 +1,52 @@
-//! API v3 (JSON): order, query, close, platform certificates, payment notification.
+//! API v3 (JSON): a request is opened and judged here and handed to its operation; answers and
+//! notifications are signed here.
 //!
 //! Every 2xx answer is signed, 204 included, with the key that the request asked for in
 //! `Wechatpay-Serial` as far as the merchant's stage of the move permits (微信支付公钥, 签名与验签).
 //! Refusals are not signed; no SDK verifies them.
 
-use super::{Message, is_too_early_to_close, place, product, told};
+mod bills;
+mod orders;
+mod refunds;
+mod scanned;
+
+use super::{Message, party};
+use crate::connection::Connection;
 use crate::notice::Notice;
 use crate::numbers;
+use crate::order::Key;
 use crate::pretend::Pretend;
-use crate::rules::{CloseUnknown, NoticeKey, WechatKeys};
-use crate::trade::{Api, Closing, Key, Order as Placed};
+use crate::rules::{NoticeKey, WechatKeys};
+use crate::task::{Ask, Task};
 use crate::traffic::Verdict;
-use crate::world::OrderRefusal;
-use tongbao_crypt::{RsaPrivateKey, digest};
+use serde_json::Value;
+use tongbao_crypt::RsaPrivateKey;
 use tongbao_types::{HttpRequest, HttpResponse, Method, Provider, Secret};
 use tongbao_wechat::v3::{
-    self, CERTIFICATES_PATH, CertificatesQuery, CloseOrder, Opened, Order, OrderQuery, Refusal,
-    Replier, SealedCertificate, encode_notice, open,
+    self, CERTIFICATES_PATH, CertificatesQuery, Opened, Refusal, Replier, SealedCertificate,
+    encode_notice, encode_refund_notice, open,
 };
-use tongbao_wechat::{Merchant, Trade, TradeKey};
+use tongbao_wechat::{Merchant, Refund, Trade};
+
+/// The last part of the path of a payment by the payer's code.
+const CODEPAY: &str = "codepay";
 
 /// A request to v3, its form and signature judged.
 pub(crate) struct Asked {
     opened: Result<Opened, Refusal>,
     refusal: Option<Refusal>,
     verdict: Verdict,
+    /// Where the sandbox is, as the merchant knows it.
+    base: String,
+}
+
+/// A request that may be carried out.
+struct Call<'a> {
+    pretend: &'a Pretend,
+    opened: &'a Opened,
+    replier: &'a Replier<'a>,
+    base: &'a str,
+    request_id: &'a str,
 }
 
 /// Which of the platform's two keys signs.
@@ -35,7 +57,7 @@ enum Signer {
 }
 
 impl Asked {
-    pub(crate) fn read(pretend: &Pretend, request: &HttpRequest) -> Asked {
+    pub(crate) fn read(pretend: &Pretend, request: &HttpRequest, connection: &Connection) -> Asked {
         let opened = open(request.clone());
         let (verdict, refusal) = match &opened {
             Ok(opened) => judge(pretend, opened),
@@ -43,11 +65,47 @@ impl Asked {
                 (Verdict::Missing { why: refusal.message.clone() }, Some(refusal.clone()))
             }
         };
-        Asked { opened, refusal, verdict }
+        Asked { opened, refusal, verdict, base: connection.base(request) }
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict.clone()
+    }
+
+    /// What it is about.
+    pub(crate) fn task(&self, pretend: &Pretend) -> Option<Task> {
+        let request = &self.opened.as_ref().ok()?.request;
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let order = |number: &str| Key::new(Provider::Wechat, number);
+        let parts: Vec<&str> = request.path().split('/').skip(2).collect();
+        let parts: Vec<&str> = parts.into_iter().filter(|part| *part != "partner").collect();
+        match (request.method, parts.as_slice()) {
+            (Method::Post, ["pay", "transactions", product]) => {
+                let ask = if *product == CODEPAY { Ask::Scan } else { Ask::Order };
+                let key = order(body["out_trade_no"].as_str()?);
+                let number = key.out_trade_no.clone();
+                Some(Task { ask, key, number, amount: body["amount"]["total"].as_i64()? })
+            }
+            (Method::Get, ["pay", "transactions", "out-trade-no", number]) => {
+                Task::about(pretend, Ask::Query, &order(number))
+            }
+            (Method::Get, ["pay", "transactions", "id", id]) => {
+                Task::about_paid(pretend, Ask::Query, Provider::Wechat, id)
+            }
+            (Method::Post, ["pay", "transactions", "out-trade-no", number, "close"]) => {
+                Task::about(pretend, Ask::Close, &order(number))
+            }
+            (Method::Post, ["refund", "domestic", "refunds"]) => {
+                let (id, number) = (body["transaction_id"].as_str(), body["out_trade_no"].as_str());
+                let task = match (id, number) {
+                    (Some(id), _) => Task::about_paid(pretend, Ask::Refund, Provider::Wechat, id),
+                    (None, number) => Task::about(pretend, Ask::Refund, &order(number?)),
+                }?;
+                let number = body["out_refund_no"].as_str()?.to_owned();
+                Some(Task { number, amount: body["amount"]["refund"].as_i64()?, ..task })
+            }
+            _ => None,
+        }
     }
 
     /// Answers, with effect.
@@ -59,13 +117,53 @@ impl Asked {
         };
         note_named_key(pretend, opened);
         let (nonce, id) = (numbers::nonce(), request_id());
-        let replier = replier(pretend, answer_signer(pretend, opened), (&nonce, &id));
-        route(pretend, opened, &replier).unwrap_or_else(|refusal| refusal.encode(&id))
+        let replier = &replier(pretend, answer_signer(pretend, opened), (&nonce, &id));
+        let call = Call { pretend, opened, replier, base: &self.base, request_id: &id };
+        call.route().unwrap_or_else(|refusal| refusal.encode(&id))
     }
 
-    /// Says no with a code that a fault asks for.
+    /// Says no with a code that a fault or an amount asks for.
     pub(crate) fn refuse(&self, _pretend: &Pretend, code: &str) -> HttpResponse {
         Refusal::new(status_of(code), code, description(code)).encode(&request_id())
+    }
+}
+
+impl Call<'_> {
+    fn route(&self) -> Result<HttpResponse, Refusal> {
+        let path = self.opened.request.path();
+        let parts: Vec<&str> = path.trim_start_matches('/').split('/').skip(1).collect();
+        match (self.opened.request.method, parts.as_slice()) {
+            (Method::Get, _) if path == CERTIFICATES_PATH => self.certificates(),
+            (method, ["pay", "partner", "transactions", rest @ ..])
+            | (method, ["pay", "transactions", rest @ ..]) => match (method, rest) {
+                (Method::Post, [CODEPAY]) => self.code_payment(),
+                (Method::Post, [_]) => self.order(),
+                (Method::Get, ["out-trade-no" | "id", _]) => self.query(),
+                (Method::Post, ["out-trade-no", _, "close"]) => self.close(),
+                (Method::Post, ["out-trade-no", _, "reverse"]) => self.reverse(),
+                _ => Err(unknown_path()),
+            },
+            (method, ["refund", "domestic", "refunds", rest @ ..]) => match (method, rest) {
+                (Method::Post, []) => self.refund(),
+                (Method::Get, [_]) => self.refund_query(),
+                (Method::Post, [id, "apply-abnormal-refund"]) => self.retry_abnormal(id),
+                _ => Err(unknown_path()),
+            },
+            (Method::Get, ["bill", "tradebill"]) => self.trade_bill(),
+            (Method::Get, ["bill", "fundflowbill"]) => self.fund_flow(),
+            (Method::Get, ["billdownload", "file"]) => self.bill_file(),
+            _ => Err(unknown_path()),
+        }
+    }
+
+    fn certificates(&self) -> Result<HttpResponse, Refusal> {
+        CertificatesQuery::decode(self.opened)?;
+        if self.pretend.world().rules().wechat_keys == WechatKeys::PublicKey {
+            return Err(CertificatesQuery::none());
+        }
+        let (certificate, key) = (&self.pretend.keys.platform, api_v3_key(self.pretend));
+        let sealed = SealedCertificate::seal(certificate, &key, rand::random());
+        Ok(CertificatesQuery::encode_reply(vec![sealed], self.replier))
     }
 }
 
@@ -91,6 +189,28 @@ pub(super) fn message(
     Message { headers: request.headers, body: request.body.to_vec() }
 }
 
+/// The notification of a refund; none while it is under way.
+pub(super) fn refund_message(
+    pretend: &Pretend,
+    notice: &Notice,
+    merchant: &Merchant,
+    refund: &Refund,
+) -> Option<Message> {
+    let api_v3_key = api_v3_key(pretend);
+    let notice = v3::RefundNotice {
+        id: &notice.id,
+        created_at: notice.created_at,
+        merchant,
+        refund,
+        api_v3_key: &api_v3_key,
+        nonce: rand::random(),
+    };
+    let (nonce, id) = (numbers::nonce(), request_id());
+    let replier = replier(pretend, notice_signer(pretend), (&nonce, &id));
+    let request = encode_refund_notice(&notice, "/", &replier)?;
+    Some(Message { headers: request.headers, body: request.body.to_vec() })
+}
+
 /// Whose it is, and whether the signature holds; the serial number is compared in any case.
 fn judge(pretend: &Pretend, opened: &Opened) -> (Verdict, Option<Refusal>) {
     let ours = &pretend.credentials.wechat;
@@ -106,7 +226,11 @@ fn judge(pretend: &Pretend, opened: &Opened) -> (Verdict, Option<Refusal>) {
         return (Verdict::Bad { string, why }, Some(refusal));
     }
     match checked {
-        Ok(verdict) => (Verdict::Good { string: verdict.string_to_sign }, None),
+        Ok(verdict) => {
+            let stranger = || Refusal::new(403, "NO_AUTH", "sub_mchid与sp_mchid未建立绑定关系");
+            let refusal = party(pretend, &opened.merchant).err().map(|()| stranger());
+            (Verdict::Good { string: verdict.string_to_sign }, refusal)
+        }
         Err((verdict, refusal)) => {
             let why = refusal.message.clone();
             (Verdict::Bad { string: verdict.string_to_sign, why }, Some(refusal))
@@ -114,110 +238,8 @@ fn judge(pretend: &Pretend, opened: &Opened) -> (Verdict, Option<Refusal>) {
     }
 }
 
-fn route(
-    pretend: &Pretend,
-    opened: &Opened,
-    replier: &Replier<'_>,
-) -> Result<HttpResponse, Refusal> {
-    let path = opened.request.path();
-    let under = path.strip_prefix("/v3/pay/transactions/").map(|rest| {
-        let parts: Vec<&str> = rest.split('/').collect();
-        parts
-    });
-    match (opened.request.method, under.as_deref()) {
-        (Method::Get, None) if path == CERTIFICATES_PATH => certificates(pretend, opened, replier),
-        (Method::Post, Some([_])) => order(pretend, opened, replier),
-        (Method::Get, Some(["out-trade-no" | "id", _])) => query(pretend, opened, replier),
-        (Method::Post, Some(["out-trade-no", _, "close"])) => close(pretend, opened, replier),
-        _ => Err(Refusal::new(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")),
-    }
-}
-
-fn order(
-    pretend: &Pretend,
-    opened: &Opened,
-    replier: &Replier<'_>,
-) -> Result<HttpResponse, Refusal> {
-    let (asked, app_id) = Order::decode(opened)?;
-    if app_id != pretend.credentials.wechat.app_id {
-        let message = "appid和mchid不匹配，请检查后再试";
-        return Err(Refusal::new(400, "APPID_MCHID_NOT_MATCH", message));
-    }
-    let content = digest::sha256_hex(format!("{asked:?}").as_bytes());
-    let order = Placed {
-        key: Key::new(Provider::Wechat, asked.out_trade_no),
-        api: Api::WechatV3,
-        product: product(asked.trade_type),
-        app_id,
-        amount: asked.total.0,
-        subject: asked.description,
-        body: None,
-        attach: asked.attach,
-        content,
-        notify_url: Some(asked.notify_url),
-        return_url: None,
-        pay_until: asked.time_expire,
-        pay_within: None,
-    };
-    let prepaid = place(pretend, order).map_err(|refusal| match refusal {
-        OrderRefusal::Paid => Refusal::new(400, "ORDERPAID", "该订单已支付"),
-        OrderRefusal::Closed => Refusal::new(400, "ORDER_CLOSED", "该订单已关闭"),
-        OrderRefusal::Differs => {
-            Refusal::new(400, "INVALID_REQUEST", "请求重入时，参数与首次请求时不一致")
-        }
-    })?;
-    Ok(Order::encode_reply(&prepaid, replier))
-}
-
-fn query(
-    pretend: &Pretend,
-    opened: &Opened,
-    replier: &Replier<'_>,
-) -> Result<HttpResponse, Refusal> {
-    let asked = OrderQuery::decode(opened)?;
-    let found = pretend.change(|world, now| {
-        let trade = match &asked.key {
-            TradeKey::OutTradeNo(number) => {
-                world.find(&Key::new(Provider::Wechat, number.as_str()), now)
-            }
-            TradeKey::TransactionId(id) => world.find_by_trade_no(Provider::Wechat, id, now),
-        };
-        trade.map(|trade| (told(trade), trade.order.app_id.clone()))
-    });
-    let (trade, app_id) = found.ok_or_else(not_exist)?;
-    let merchant = Merchant::direct(app_id, &pretend.credentials.wechat.mch_id);
-    Ok(OrderQuery::encode_reply(&trade, &merchant, replier))
-}
-
-fn close(
-    pretend: &Pretend,
-    opened: &Opened,
-    replier: &Replier<'_>,
-) -> Result<HttpResponse, Refusal> {
-    let key = Key::new(Provider::Wechat, CloseOrder::decode(opened)?.out_trade_no);
-    if is_too_early_to_close(pretend, &key) {
-        return Err(Refusal::new(400, "TRADE_STATE_ERROR", "订单创建后5分钟内不能关单"));
-    }
-    let unknown = pretend.world().rules().wechat_v3_close_unknown;
-    match pretend.change(|world, now| world.close(&key, now)) {
-        Some(Closing::Paid) => Err(Refusal::new(400, "ORDERPAID", "该订单已支付")),
-        None if unknown == CloseUnknown::NotExist => Err(not_exist()),
-        _ => Ok(CloseOrder::encode_reply(replier)),
-    }
-}
-
-fn certificates(
-    pretend: &Pretend,
-    opened: &Opened,
-    replier: &Replier<'_>,
-) -> Result<HttpResponse, Refusal> {
-    CertificatesQuery::decode(opened)?;
-    if pretend.world().rules().wechat_keys == WechatKeys::PublicKey {
-        return Err(CertificatesQuery::none());
-    }
-    let certificate = &pretend.keys.platform;
-    let sealed = SealedCertificate::seal(certificate, &api_v3_key(pretend), rand::random());
-    Ok(CertificatesQuery::encode_reply(vec![sealed], replier))
+fn unknown_path() -> Refusal {
+    Refusal::new(404, "RESOURCE_NOT_EXISTS", "请求的资源不存在")
 }
 
 fn not_exist() -> Refusal {
