@@ -18,6 +18,8 @@ mod mutual_tls;
 mod notices;
 mod payments;
 mod polling;
+mod protocols;
+mod provider;
 mod recovery;
 mod refund_races;
 mod refund_troubles;
