@@ -2,7 +2,7 @@
 
 use crate::{LoadedDelivery, ProviderError, StoredEvent};
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 use tongbao_core::{
     Action, Attempt, AttemptState, Charge, ChargeState, Delivery, DeliveryState, Endpoint, Event,
@@ -393,6 +393,8 @@ pub(crate) fn event_bodies(events: &[Event], after: &Loaded, public_url: &str) -
         return Vec::new();
     }
     let view = ChargeView { client_secret: None, ..charge(after, public_url) };
+    // Most commits tell two things of one charge; its text is made once.
+    let view = to_raw_value(&view).expect("views have string keys and no failing parts");
     let body = |event: &Event| match event.refund.and_then(|id| after.refund(id)) {
         Some(about) => event_body(event, &refund(about)),
         None => event_body(event, &view),

@@ -1,12 +1,10 @@
 //! Accounts of every kind beside one another: other protocols, certificates, encrypted content,
 //! service providers; and an account that moves from platform certificates to WeChat's public key.
 
-use crate::provider::{ProviderSandbox, accounts};
+use crate::provider::{Keys, ProviderSandbox, accounts};
 use crate::world::{World, eventually, fresh_folder, id};
 use serde_json::{Value, json};
 use std::path::Path;
-
-type Keys = Vec<(&'static str, String)>;
 
 /// Puts what has several lines into a file, as a person would.
 fn file(folder: &Path, name: &str, text: &Value) -> String {

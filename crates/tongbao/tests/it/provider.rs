@@ -71,9 +71,12 @@ impl Drop for ProviderSandbox {
     }
 }
 
+/// The keys of an account and their values.
+pub(crate) type Keys = Vec<(&'static str, String)>;
+
 /// `--set` texts for the accounts of the first app, counted from 0.
-pub(crate) fn accounts(all: &[(&str, Vec<(&str, String)>)]) -> Vec<String> {
-    let one = |(at, (name, keys)): (usize, &(&str, Vec<(&str, String)>))| {
+pub(crate) fn accounts(all: &[(&str, Keys)]) -> Vec<String> {
+    let one = |(at, (name, keys)): (usize, &(&str, Keys))| {
         let key = move |key: &str, value: &str| format!("apps.0.accounts.{at}.{key}={value}");
         let own: Vec<String> = keys.iter().map(|(name, value)| key(name, value)).collect();
         [key("name", name), key("livemode", "false")].into_iter().chain(own)
