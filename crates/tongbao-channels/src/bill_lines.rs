@@ -7,6 +7,7 @@ use crate::bill::{BillKind, BillPacking};
 use flate2::read::MultiGzDecoder;
 use std::io::{self, BufReader, Read, Seek};
 use tongbao_alipay::bill as alipay;
+use tongbao_crypt::digest::Sha1;
 use tongbao_types::{Fen, Provider, Timestamp};
 use tongbao_wechat as wechat;
 
@@ -212,18 +213,16 @@ fn unpacked<'a, R: Read + 'a>(packing: BillPacking, input: R) -> Box<dyn Read + 
 /// Hashes what passes through.
 struct Hashing<R> {
     inner: R,
-    sha1: aws_lc_rs::digest::Context,
+    sha1: Sha1,
 }
 
 impl<R: Read> Hashing<R> {
     fn new(inner: R) -> Hashing<R> {
-        // WeChat prescribes SHA-1 here.
-        let sha1 = &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY;
-        Hashing { inner, sha1: aws_lc_rs::digest::Context::new(sha1) }
+        Hashing { inner, sha1: Sha1::default() }
     }
 
     fn finish(self) -> String {
-        hex::encode(self.sha1.finish())
+        self.sha1.hex()
     }
 }
 

@@ -15,6 +15,27 @@ pub fn sha1_hex(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes))
 }
 
+/// SHA-1 of what comes in pieces.
+pub struct Sha1(digest::Context);
+
+impl Default for Sha1 {
+    fn default() -> Sha1 {
+        Sha1(digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY))
+    }
+}
+
+impl Sha1 {
+    /// The next piece.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// As [`sha1_hex`] of all pieces together.
+    pub fn hex(self) -> String {
+        hex::encode(self.0.finish())
+    }
+}
+
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
@@ -44,6 +65,9 @@ mod tests {
     fn digests_agree_with_their_published_vectors() {
         assert_eq!(md5_hex(b"abc"), "900150983cd24fb0d6963f7d28e17f72");
         assert_eq!(sha1_hex(b"abc"), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        let mut pieces = Sha1::default();
+        ["a", "", "bc"].iter().for_each(|piece| pieces.update(piece.as_bytes()));
+        assert_eq!(pieces.hex(), sha1_hex(b"abc"));
         let sha256_abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256_hex(b"abc"), sha256_abc);
         let mac = hmac_sha256(b"Jefe", b"what do ya want for nothing?");

@@ -9,7 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, DnValue, IsCa,
     KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, SerialNumber, date_time_ymd,
 };
-use tongbao_crypt::RsaPrivateKey;
+use tongbao_crypt::{ClientIdentity, P12Style, RsaPrivateKey};
 
 /// A name of four parts.
 #[derive(Debug, Clone, Copy)]
@@ -69,16 +69,10 @@ pub(crate) fn p12_base64(
     certificate: &str,
     passphrase: &str,
 ) -> Result<String, SandboxError> {
-    let broken = |error: p12_keystore::error::Error| SandboxError::Certificate(error.to_string());
-    let key_der = der(&key.to_pkcs8_pem())?;
-    let private = p12_keystore::PrivateKey::from_der(&key_der).map_err(broken)?;
-    let leaf = p12_keystore::Certificate::from_der(&der(certificate)?).map_err(broken)?;
-    let chain = p12_keystore::PrivateKeyChain::new(vec![1; 4], private, [leaf]);
-    let mut store = p12_keystore::KeyStore::new();
-    let alias = "Tenpay Certificate";
-    store.add_entry(alias, p12_keystore::KeyStoreEntry::PrivateKeyChain(chain));
-    let writer = store.writer(passphrase).encryption_iterations(2048).mac_iterations(2048);
-    Ok(tongbao_crypt::base64::encode(&writer.write().map_err(broken)?))
+    let identity = ClientIdentity::from_pem(certificate, &key.to_pkcs8_pem());
+    let identity = identity.map_err(|error| SandboxError::Certificate(error.to_string()))?;
+    let file = identity.to_p12("Tenpay Certificate", passphrase, P12Style::Modern);
+    Ok(tongbao_crypt::base64::encode(&file))
 }
 
 fn params(name: Name<'_>, year: i16, years: i16) -> Result<CertificateParams, SandboxError> {
@@ -105,12 +99,6 @@ fn serial() -> SerialNumber {
 
 fn pair(key: &RsaPrivateKey) -> Result<KeyPair, SandboxError> {
     KeyPair::from_pkcs8_pem_and_sign_algo(&key.to_pkcs8_pem(), &PKCS_RSA_SHA256).map_err(failed)
-}
-
-fn der(pem: &str) -> Result<Vec<u8>, SandboxError> {
-    let text: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
-    let wrong = || SandboxError::Certificate("a PEM text is not base64".to_owned());
-    tongbao_crypt::base64::decode(&text).ok_or_else(wrong)
 }
 
 fn unix_lines(pem: &str) -> String {

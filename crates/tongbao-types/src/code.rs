@@ -50,8 +50,8 @@ codes! {
     BillUnreadable "bill_unreadable" "支付机构给出的账单不完整或格式有误。",
     /// The body is larger than this address takes.
     BodyTooLarge "body_too_large" "请求体超过该地址的上限。",
-    /// The channel needs a field that the request lacks, or this build does not serve it yet.
-    ChannelUnavailable "channel_unavailable" "该渠道缺少必要字段，或不能在此选择。",
+    /// The channel cannot be chosen here, or its account's protocol cannot do this.
+    ChannelUnavailable "channel_unavailable" "该渠道不能在此选择，或其账户的协议不支持。",
     /// The charge is closed, paid or failed, and what was asked does not fit that.
     ChargeNotPending "charge_not_pending" "该笔收款已关闭、已支付或已失败。",
     /// The order was closed while the request about it was under way.

@@ -217,6 +217,12 @@ impl BillLink {
         Ok(Answer::Done(BillFile { packing, body: response.body.clone() }))
     }
 
+    /// SHA-1 of the unpacked text, byte order mark and all, as 40 hexadecimal digits; for callers
+    /// who never hold all of it.
+    pub fn hash_value(&self) -> &str {
+        &self.hash_value
+    }
+
     /// Checks the unpacked text, byte order mark and all, by the hash.
     pub fn verify(&self, text: Bytes) -> Result<Verified<Bytes>, Mismatch> {
         let found = digest::sha1_hex(&text);
