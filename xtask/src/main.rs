@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod floors;
 mod packages;
+mod sdk;
 mod servers;
 mod steps;
 mod test;
@@ -25,7 +26,8 @@ cargo xtask <command>
   test [FILTER…]   everything: installs what is missing, starts throw-away database servers, runs
                    all tests, lints, other people's clients and a browser. With a filter only the
                    Rust tests whose names contain it, with the servers running
-  clients          other people's SDKs, the webhook verifiers against the sandbox, a browser
+  clients          other people's SDKs, the webhook verifiers against the sandbox, a browser, and
+                   the SDK for browsers
   tidy             the rules of the house that compilers do not know
   bench [--quick] [--strict]
                    speed, size and memory beside an ideal; --quick takes under a minute once

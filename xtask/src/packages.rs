@@ -10,11 +10,15 @@ use anyhow::{Result, bail};
 use crate::root;
 use crate::steps::{output, run};
 
+/// A package and its version; one under another name has `npm:`, its own name and `@` before it.
 const NPM: &[(&str, &str)] = &[
     ("tenpay", "2.1.18"),
     ("alipay-sdk", "4.14.0"),
     ("standardwebhooks", "1.1.1"),
     ("playwright-core", "1.65.1"),
+    ("typescript", "5.9.3"),
+    ("vue", "3.5.45"),
+    ("vue2", "npm:vue@2.7.16"),
 ];
 
 const PYPI: &[(&str, &str)] = &[("wechatpayv3", "2.0.4"), ("standardwebhooks", "1.1.0")];
@@ -83,7 +87,7 @@ pub(crate) fn npm() -> Result<()> {
         let manifest = node_modules().join(name).join("package.json");
         let text = std::fs::read_to_string(manifest).unwrap_or_default();
         let found = serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
-        found["version"] == *version
+        found["version"] == version.rsplit('@').next().unwrap_or_default()
     };
     if NPM.iter().all(|package| there(&package)) {
         return Ok(());

@@ -102,6 +102,7 @@ pub(crate) fn tongbao_dev(binary: &Path) -> Result<Server> {
     command.arg("dev").arg("--data").arg(&folder).current_dir(&folder);
     command.args(["--listen", &format!("127.0.0.1:{}", free_port()?)]);
     command.args(["--sandbox-listen", &format!("127.0.0.1:{}", free_port()?)]);
+    command.args(["--shop-listen", &format!("127.0.0.1:{}", free_port()?)]);
     let address = dev_json.display().to_string();
     let mut server = Server::start(command, folder, "INT", address)?;
     server.wait(|| dev_json.exists())?;

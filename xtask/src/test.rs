@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::packages::{self, find};
 use crate::servers::{self, Server};
 use crate::steps::{Steps, cargo, run};
-use crate::{check, clients};
+use crate::{check, clients, sdk};
 
 /// The command; with filters only the Rust tests whose names contain one of them.
 pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
@@ -27,6 +27,7 @@ pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
         if built {
             clients::run_all(&mut steps);
         }
+        sdk::run_all(&mut steps);
         steps.take("bench: lints, tests", || {
             let manifest = ["--manifest-path", "bench/Cargo.toml", "--quiet"];
             let lints = ["--all-targets", "--", "-D", "warnings"];
@@ -45,6 +46,7 @@ pub(crate) fn run_clients() -> Result<()> {
     if steps.take("build", || run(&mut cargo(&["build", "--package", "tongbao", "--quiet"]))) {
         clients::run_all(&mut steps);
     }
+    sdk::run_all(&mut steps);
     steps.finish()
 }
 

@@ -55,7 +55,7 @@ use refusals::Refusals;
 use std::sync::Arc;
 pub use tongbao_channels::{BillDate, BillKind, BillPacking};
 use tongbao_core::{Policy, Polling};
-use tongbao_types::{AppName, Mint, Span};
+use tongbao_types::{AppName, Mint, Span, Timestamp};
 use watch::Watchers;
 
 /// The use cases. Cheap to clone.
@@ -146,6 +146,11 @@ impl Engine {
 
     pub(crate) fn wire(&self) -> &Arc<dyn Wire> {
         &self.0.ports.wire
+    }
+
+    /// The time that orders go by.
+    pub fn now(&self) -> Timestamp {
+        self.clock().now()
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

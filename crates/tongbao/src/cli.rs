@@ -43,6 +43,9 @@ pub(crate) struct DevArgs {
     /// Where the provider sandbox listens [default: 127.0.0.1:9010]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) sandbox_listen: Option<String>,
+    /// Where the demo shop listens, or `off` [default: 127.0.0.1:9011]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) shop_listen: Option<String>,
     /// Folder of keys, trades and the database; what is in it survives restarts
     #[arg(long, value_name = "DIR", default_value = ".tongbao")]
     pub(crate) data: PathBuf,

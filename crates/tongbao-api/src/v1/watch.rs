@@ -7,13 +7,13 @@ use crate::extract::{Audience, Id, Params};
 use crate::openapi::{Reading, objects};
 use crate::{App, Problem};
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
-use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION};
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
-use tongbao_engine::{ActionView, ChargeView, Watching};
-use tongbao_types::ChargeId;
+use tongbao_engine::{ActionView, ChargeView, Error, Watching};
+use tongbao_types::{ChargeId, Timestamp};
 use tongbao_web::sse;
 
 /// What a payer may see of a charge.
@@ -36,13 +36,17 @@ struct PayerView {
     cashier_url: String,
     return_url: Option<String>,
     expires_at: String,
+    /// By our clock, since a payer's may be wrong.
+    seconds_left: i64,
     created_at: String,
     closed_at: Option<String>,
 }
 
-impl From<ChargeView> for PayerView {
-    fn from(charge: ChargeView) -> PayerView {
+impl PayerView {
+    fn new(charge: ChargeView, now: Timestamp) -> PayerView {
+        let expires_at: Option<Timestamp> = charge.expires_at.parse().ok();
         PayerView {
+            seconds_left: expires_at.map_or(0, |end| end.since(now).as_seconds()),
             id: charge.id,
             object: charge.object,
             livemode: charge.livemode,
@@ -90,16 +94,27 @@ pub(crate) async fn watch(
 ) -> Result<Response, Problem> {
     let secret = params.take("client_secret");
     params.finish()?;
-    let audience = Audience::of(&app, &headers, secret.as_deref(), id.0).await?;
-    let changes = changes(app.engine.watch(id.0).await?);
-    let stop = (*app.stop).clone();
-    if audience == Audience::Merchant {
-        return Ok(sse::events(changes, stop));
+    if let Some(secret) = secret.filter(|_| !headers.contains_key(AUTHORIZATION)) {
+        return Ok(for_payer(&app, id.0, &headers, &secret).await);
     }
-    let mut response = sse::events(changes.map(PayerView::from), stop);
+    Audience::of(&app, &headers, None, id.0).await?;
+    let changes = changes(app.engine.watch(id.0).await?);
+    Ok(sse::events(changes, (*app.stop).clone()))
+}
+
+/// Any site's page may read this, also why it was refused.
+async fn for_payer(app: &App, id: ChargeId, headers: &HeaderMap, secret: &str) -> Response {
+    let watched = async || -> Result<Response, Error> {
+        Audience::of(app, headers, Some(secret), id).await?;
+        let engine = app.engine.clone();
+        let changes = changes(app.engine.watch(id).await?);
+        let shown = changes.map(move |charge| PayerView::new(charge, engine.now()));
+        Ok(sse::events(shown, (*app.stop).clone()))
+    };
+    let mut response = watched().await.unwrap_or_else(|error| Problem::from(error).into_response());
     let anywhere = HeaderValue::from_static("*");
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, anywhere);
-    Ok(response)
+    response
 }
 
 /// The charge now and after each change.

@@ -1,7 +1,11 @@
 //! `tongbao dev`: everything on loopback over one data folder, without any set-up.
 //!
 //! The API keys stand in `keys.json`, which only ever gains content, and in `dev.json`, which is
-//! there exactly while everything listens, so that tools can wait for it.
+//! there exactly while everything listens, so that tools can wait for it. The demo shop is in
+//! `dev/`.
+
+mod orders;
+mod shop;
 
 use crate::cli::DevArgs;
 use crate::config::{Config, Sources};
@@ -10,10 +14,13 @@ use crate::logging;
 use crate::output::{Screen, Style};
 use crate::running::{Choosers, Running, Time, start};
 use anyhow::Context;
+use orders::{Desk, Surroundings};
 use serde::{Deserialize, Serialize};
+use shop::Place;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tongbao_types::{AppName, Mode, Secret};
 
 const CHOOSERS: Choosers = Choosers { gateway: "--listen", sandbox: "--sandbox-listen" };
@@ -25,6 +32,7 @@ const OTHER_APP: &str = "other";
 struct DevFile<'a> {
     gateway: &'a str,
     sandbox: &'a str,
+    shop: Option<&'a str>,
     app: &'a str,
     #[serde(flatten)]
     keys: &'a DevKeys,
@@ -55,6 +63,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let dev_file = data.join("dev.json");
     remove(&dev_file)?;
     let stop = stop_signal()?;
+    let place = Place::find(args.shop_listen.as_deref()).await?;
+    let shop = place.base()?;
     let database = config.database.url.expose().clone();
     let log = config.log.file.clone().unwrap_or_default();
     let running = start(config, Time::Sandbox, CHOOSERS, &stop).await?;
@@ -63,14 +73,26 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let file = DevFile {
         gateway: &running.gateway,
         sandbox,
+        shop: shop.as_deref(),
         app: APP,
         keys: &keys,
         database: &database,
         log: &log,
     };
+    let absence = place.absence();
+    let around = Surroundings {
+        gateway: running.gateway.clone(),
+        key: keys.secret_key.clone(),
+        own: shop.clone().unwrap_or_default(),
+        sandbox: sandbox.to_owned(),
+        clock: Arc::clone(&running.clock),
+    };
+    let desk = Arc::new(Desk::new(around, shop::menu()?));
+    let serving = tokio::spawn(place.serve(desk, stop.clone()));
     write(&dev_file, &serde_json::to_vec_pretty(&file)?)?;
-    welcome(&file, &dev_file);
+    welcome(&file, &dev_file, &absence);
     running.ended().await;
+    let _ended = serving.await;
     remove(&dev_file)
 }
 
@@ -185,13 +207,18 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn welcome(file: &DevFile<'_>, path: &Path) {
+fn welcome(file: &DevFile<'_>, path: &Path, no_shop: &str) {
     let screen = Screen::stdout();
     let head = |text: &str| screen.paint(Style::Bold, text);
     let DevFile { gateway, sandbox, keys, .. } = file;
+    let shop = match file.shop {
+        Some(shop) => format!("{shop}   (a pretended shop that is paid through this gateway)"),
+        None => no_shop.to_owned(),
+    };
     let lines = [
         format!("{}  {gateway}   (API reference: {gateway}/docs)", head("gateway")),
         format!("{}  {sandbox}   (a wallet that pays: {sandbox}/)", head("sandbox")),
+        format!("{}     {shop}", head("shop")),
         format!("{} {}   (app {APP}, test)", head("test key"), keys.secret_key),
         format!("{} {}   (app {APP}, live)", head("live key"), keys.live_secret_key),
         format!("{}    {}   (app {OTHER_APP}, test)", head("other"), keys.other_secret_key),

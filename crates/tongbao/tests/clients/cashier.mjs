@@ -4,49 +4,28 @@
 //
 // Usage: cashier.mjs SANDBOX DEV_JSON
 
-import {mkdirSync, readFileSync} from 'node:fs';
-import path from 'node:path';
+import {readFileSync} from 'node:fs';
 
-import {call, check, load, main, number, pay} from './sandbox.mjs';
-
-const {chromium} = load('playwright-core');
-
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-const SIZES = {desktop: {width: 1280, height: 800}, phone: {width: 390, height: 844}};
+import {SIZES, open, picture, sideways, withBrowser} from './browser.mjs';
+import {call, check, main, number, pay} from './sandbox.mjs';
 
 const LANGUAGES = {
-  zh: {locale: 'zh-CN', paid: /支付成功|已支付|付款成功/},
-  en: {locale: 'en-US', paid: /\bpaid\b|payment (received|complete|succe)/i},
+  zh: {paid: /支付成功|已支付|付款成功/},
+  en: {paid: /\bpaid\b|payment (received|complete|succe)/i},
 };
 
 const PAID_MAX_MS = 15_000;
-const screens = process.env.TONGBAO_TEST_SCREENS ?? 'target/screens';
 
 await main('cashier.mjs (chromium)', async (sandbox, devJson) => {
   const dev = JSON.parse(readFileSync(devJson, 'utf8'));
-  mkdirSync(screens, {recursive: true});
-  const executablePath = process.env.TONGBAO_TEST_CHROMIUM ?? '/usr/bin/chromium';
-  const browser = await chromium.launch({executablePath, args: FLAGS});
-  try {
+  await withBrowser(async browser => {
     for (const language of Object.keys(LANGUAGES)) {
       for (const size of Object.keys(SIZES)) {
         await withScripts(browser, {dev, sandbox, language, size});
       }
     }
     await withoutScripts(browser, {dev, sandbox, language: 'zh', size: 'phone'});
-  } finally {
-    await browser.close();
-  }
+  });
 });
 
 /** A new charge; gives what the gateway says of it. */
@@ -65,40 +44,18 @@ async function charge(dev, channel = 'wechat.native') {
   return made.body;
 }
 
-/** A page in that language and size, which notes what goes wrong on it. */
-async function open(browser, {dev, language, size, scripts = true}) {
-  const context = await browser.newContext({
-    viewport: SIZES[size],
-    locale: LANGUAGES[language].locale,
-    deviceScaleFactor: size === 'phone' ? 2 : 1,
-    javaScriptEnabled: scripts,
-  });
-  const page = await context.newPage();
-  const problems = [];
-  page.on('pageerror', error => problems.push(String(error)));
-  page.on('console', message => {
-    if (message.type() === 'error') problems.push(message.text());
-  });
-  page.on('request', request => {
-    const url = request.url();
-    const own = url.startsWith(dev.gateway) || url.startsWith('data:') || url.startsWith('blob:');
-    if (!own) problems.push(`a request to ${url}`);
-  });
-  return {context, page, problems};
-}
-
 async function withScripts(browser, {dev, sandbox, language, size}) {
   const name = `cashier-${language}-${size}`;
   const made = await charge(dev);
-  const {context, page, problems} = await open(browser, {dev, language, size});
+  const {context, page, problems} = await open(browser, {own: [dev.gateway], language, size});
   const reply = await page.goto(made.cashier_url);
   check(reply.status() === 200, `${name} opens`, reply.status());
   await checkWaiting(page, name, language);
-  await page.screenshot({path: path.join(screens, `${name}-waiting.png`), fullPage: true});
+  await picture(page, `${name}-waiting`);
   await checkCountdown(page, name);
   await pay(sandbox, {code: made.action.code_url});
   await waitForPaid(page, name, language);
-  await page.screenshot({path: path.join(screens, `${name}-paid.png`), fullPage: true});
+  await picture(page, `${name}-paid`);
   check(problems.length === 0, `${name} has no errors and asks no other host`, problems);
   await context.close();
 }
@@ -116,8 +73,7 @@ async function checkWaiting(page, name, language) {
   const readable = box => box && box.width >= 120 && Math.abs(box.width - box.height) < 4
     && box.x >= 0 && box.x + box.width <= width && box.y + box.height <= height;
   check(boxes.some(readable), `${name} shows a square code of 120 px or more`, boxes);
-  const wider = await page.evaluate(() =>
-    document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  const wider = await sideways(page);
   check(wider <= 0, `${name} does not scroll sideways`, wider);
 }
 
@@ -148,14 +104,16 @@ async function waitForPaid(page, name, language) {
 async function withoutScripts(browser, {dev, sandbox, language, size}) {
   const name = `cashier-${language}-${size}-noscript`;
   const made = await charge(dev);
-  const {context, page, problems} = await open(browser, {dev, language, size, scripts: false});
+  const {context, page, problems} = await open(browser, {
+    own: [dev.gateway], language, size, scripts: false,
+  });
   await page.goto(made.cashier_url);
   const html = await page.content();
   check(/<meta[^>]+http-equiv="?refresh/i.test(html), `${name} fetches itself again`, html);
-  await page.screenshot({path: path.join(screens, `${name}-waiting.png`), fullPage: true});
+  await picture(page, `${name}-waiting`);
   await pay(sandbox, {code: made.action.code_url});
   await waitForPaid(page, name, language);
-  await page.screenshot({path: path.join(screens, `${name}-paid.png`), fullPage: true});
+  await picture(page, `${name}-paid`);
   check(problems.length === 0, `${name} has no errors and asks no other host`, problems);
   await context.close();
 }

@@ -17,6 +17,7 @@ async fn dev_json_has_what_tools_need_for_its_owner_alone() {
         "other_secret_key",
         "sandbox",
         "secret_key",
+        "shop",
     ];
     wanted.sort_unstable();
     assert_eq!(names, wanted);
@@ -56,10 +57,15 @@ async fn everything_survives_a_restart() {
 async fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let check = |option: &str, other: &str| {
+    let check = |option: &str| {
         let data = crate::world::fresh_folder("port");
         let mut command = Command::new(BINARY);
-        command.args(["dev", option, &address, other, "127.0.0.1:0", "--data"]).arg(&data);
+        command.args(["dev", option, &address, "--data"]).arg(&data);
+        for other in ["--listen", "--sandbox-listen", "--shop-listen"] {
+            if other != option {
+                command.args([other, "127.0.0.1:0"]);
+            }
+        }
         let output = command.output().unwrap();
         std::fs::remove_dir_all(&data).unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -67,8 +73,9 @@ async fn a_port_in_use_is_named() {
         let port = taken.local_addr().unwrap().port().to_string();
         assert!(error.contains(&format!("port {port}")) && error.contains(option), "{error}");
     };
-    check("--listen", "--sandbox-listen");
-    check("--sandbox-listen", "--listen");
+    check("--listen");
+    check("--sandbox-listen");
+    check("--shop-listen");
 }
 
 /// The gateway keeps the sandbox's time.
@@ -91,7 +98,8 @@ async fn one_clock_moves_both() {
 async fn a_second_dev_over_the_same_folder_is_refused() {
     let world = World::start().await;
     let mut command = Command::new(BINARY);
-    command.args(["dev", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0", "--data"]);
+    command.args(["dev", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"]);
+    command.args(["--shop-listen", "off", "--data"]);
     let output = command.arg(&world.data).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();

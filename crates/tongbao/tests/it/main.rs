@@ -25,6 +25,7 @@ mod refund_races;
 mod refund_troubles;
 mod refunds;
 mod scopes;
+mod shop;
 mod surprises;
 mod webhooks;
 mod world;

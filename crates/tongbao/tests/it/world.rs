@@ -88,7 +88,8 @@ impl World {
             None => free_address(),
         };
         command.args(["dev", "--listen", &address("gateway")]);
-        command.args(["--sandbox-listen", &address("sandbox"), "--data"]);
+        command.args(["--sandbox-listen", &address("sandbox")]);
+        command.args(["--shop-listen", &address("shop"), "--data"]);
         command.arg(&self.data).stdout(Stdio::null()).stderr(Stdio::null());
         self.set.iter().for_each(|set| {
             command.args(["--set", set]);

@@ -1,9 +1,9 @@
 //! The scenes of the demo. Each places an order over HTTP, lets something happen at the sandbox,
 //! and checks from outside that everything came out as it should.
 
-use super::caller::Caller;
 use super::receiver::Receiver;
 use super::timeline::{Timeline, events, notifications, requests, time};
+use crate::commands::caller::Caller;
 use crate::output::{Screen, Style};
 use crate::qr_terminal::{self, Ink};
 use anyhow::{Context, ensure};

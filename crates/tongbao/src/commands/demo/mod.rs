@@ -6,11 +6,11 @@
 //! printed of them, `receiver.rs` the merchant's side.
 
 mod acts;
-mod caller;
 mod receiver;
 mod timeline;
 
 use crate::cli::DemoArgs;
+use crate::commands::caller::Caller;
 use crate::config::{Config, Sources};
 use crate::listening::stop_signal;
 use crate::logging;
@@ -18,7 +18,6 @@ use crate::output::{Screen, Style, table};
 use crate::running::{Choosers, Running, Time, start};
 use acts::{Outcome, Scene, Stage};
 use anyhow::Context;
-use caller::Caller;
 use receiver::Receiver;
 use serde_json::json;
 use std::path::{Path, PathBuf};

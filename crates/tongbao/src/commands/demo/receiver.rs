@@ -1,6 +1,7 @@
 //! The merchant's side: an address that takes webhooks and believes them only if their signature
 //! (Standard Webhooks) is right and fresh.
 
+use crate::commands::webhook;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Bytes;
@@ -12,12 +13,10 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tongbao_crypt::webhook::{self, WebhookSecret};
+use tongbao_crypt::webhook::WebhookSecret;
 use tongbao_engine::Clock;
 use tongbao_types::Timestamp;
 
-/// Standard Webhooks, «Verifying webhook authenticity»: a few minutes either way.
-const AGE_MAX_SECONDS: i64 = 300;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A webhook that came and was verified.
@@ -128,20 +127,8 @@ async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) ->
 }
 
 fn verify(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> anyhow::Result<Received> {
-    let header = |name: &str| {
-        let value = headers.get(name).and_then(|value| value.to_str().ok());
-        value.with_context(|| format!("it has no header {name}"))
-    };
     let secret = desk.secret.get().context("no secret is known yet")?;
-    let timestamp: i64 = header("webhook-timestamp")?.parse()?;
-    if (desk.clock.wall().as_seconds() - timestamp).abs() > AGE_MAX_SECONDS {
-        bail!("its time stamp is too old or too new");
-    }
-    let (id, signatures) = (header("webhook-id")?, header("webhook-signature")?);
-    if !webhook::verify(secret, id, timestamp, body, signatures) {
-        bail!("its signature is wrong");
-    }
-    let event: Value = serde_json::from_slice(body)?;
+    let event = webhook::verified(secret, headers, body, desk.clock.wall())?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     Ok(Received {
         at: desk.clock.now(),

@@ -6,8 +6,25 @@ use serde_json::Value;
 use tongbao_engine::{Egress, Outgoing, Reach, Tls, Wire};
 use tongbao_types::{HttpRequest, Method, Span};
 
+/// An answer that is no 2xx.
+#[derive(Debug, thiserror::Error)]
+#[error("{asked} was answered with {status}: {text}")]
+pub(crate) struct Refused {
+    asked: String,
+    status: u16,
+    text: String,
+}
+
+impl Refused {
+    /// What a problem of `/v1` says to people.
+    pub(crate) fn detail(&self) -> Option<String> {
+        let problem: Value = serde_json::from_str(&self.text).ok()?;
+        problem["detail"].as_str().map(str::to_owned)
+    }
+}
+
 /// Speaks to one server.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     wire: HttpWire,
     base: String,
     authorization: Option<String>,
@@ -15,18 +32,18 @@ pub(super) struct Caller {
 
 impl Caller {
     /// `key` is an API key, if the server asks for one.
-    pub(super) fn new(base: &str, key: Option<&String>) -> Caller {
+    pub(crate) fn new(base: &str, key: Option<&String>) -> Caller {
         let authorization = key.map(|key| format!("Bearer {key}"));
         Caller { wire: HttpWire::new(Egress::default()), base: base.to_owned(), authorization }
     }
 
     /// Reads. Anything but a 2xx is an error that quotes the answer.
-    pub(super) async fn get(&self, target: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn get(&self, target: &str) -> anyhow::Result<Value> {
         self.call(Method::Get, target, Vec::new()).await
     }
 
     /// Sends JSON. Anything but a 2xx is an error that quotes the answer.
-    pub(super) async fn post(&self, target: &str, body: &Value) -> anyhow::Result<Value> {
+    pub(crate) async fn post(&self, target: &str, body: &Value) -> anyhow::Result<Value> {
         self.call(Method::Post, target, body.to_string().into_bytes()).await
     }
 
@@ -44,8 +61,8 @@ impl Caller {
         };
         let answer = self.wire.send(outgoing).await.with_context(|| asked.clone())?;
         if !(200..300).contains(&answer.status) {
-            let text = String::from_utf8_lossy(&answer.body);
-            bail!("{asked} was answered with {}: {text}", answer.status);
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            bail!(Refused { asked, status: answer.status, text });
         }
         serde_json::from_slice(&answer.body).with_context(|| format!("{asked}: not JSON"))
     }

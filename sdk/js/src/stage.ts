@@ -1,0 +1,108 @@
+// What a payer is to be shown of a charge: pure functions from the charge to words and links.
+
+import {cashierAddress, isWeb} from './addresses.js';
+import type {Texts} from './texts.js';
+import type {Charge} from './types.js';
+
+/** Which of its faces the cashier shows. */
+export type Stage =
+  | 'scan'
+  | 'go'
+  | 'in-app'
+  | 'preparing'
+  | 'choosing'
+  | 'paid'
+  | 'closed'
+  | 'failed';
+
+export interface Words {
+  heading: string;
+  hint: string;
+}
+
+export interface Link {
+  href: string;
+  text: string;
+  /** Only where this page is read on the phone that pays. */
+  onPhone: boolean;
+}
+
+export function stageOf(charge: Charge): Stage {
+  if (charge.status === 'succeeded') return 'paid';
+  if (charge.status === 'closed' || charge.status === 'failed') return charge.status;
+  switch (charge.action?.type) {
+    case 'qr_code':
+      return 'scan';
+    case 'redirect':
+    case 'form':
+      return 'go';
+    case 'jsapi':
+    case 'app':
+      return 'in-app';
+    default:
+      return charge.channel ? 'preparing' : 'choosing';
+  }
+}
+
+/** `wechat` or `alipay`, once it is known. */
+export function providerOf(charge: Charge): 'wechat' | 'alipay' | null {
+  if (charge.channel?.startsWith('wechat')) return 'wechat';
+  return charge.channel?.startsWith('alipay') ? 'alipay' : null;
+}
+
+export function wordsOf(charge: Charge, t: Texts): Words {
+  const scan = providerOf(charge) === 'alipay' ? t.scanAlipay : t.scanWechat;
+  const words: Record<Stage, [string, string]> = {
+    scan: [scan, t.scanHint],
+    go: [t.goHeading, t.goHint],
+    'in-app': [t.appHeading, t.appHint],
+    preparing: [t.preparing, t.preparingHint],
+    choosing: [t.choose, t.chooseHint],
+    paid: [t.paid, t.paidHint],
+    closed: [t.closed, t.closedHint],
+    failed: [t.failed, t.failedHint],
+  };
+  const [heading, hint] = words[stageOf(charge)];
+  return {heading, hint};
+}
+
+/** What leads on: to the provider, to Alipay's app, or to tongbao's cashier. */
+export function linkOf(charge: Charge, t: Texts): Link | null {
+  const stage = stageOf(charge);
+  const isAlipay = providerOf(charge) === 'alipay';
+  const link = (href: string | null, text: string, onPhone = false): Link | null =>
+    href === null ? null : {href, text, onPhone};
+  if (stage === 'go') {
+    const text = isAlipay ? t.goAlipay : t.goWechat;
+    return link(cashierAddress(charge.cashier_url, '/go'), text);
+  }
+  if (stage === 'choosing') return link(cashierAddress(charge.cashier_url), t.toCashier);
+  const {action} = charge;
+  // Alipay's codes are addresses that its app opens; WeChat's are not.
+  if (isAlipay && action?.type === 'qr_code' && isWeb(action.code_url)) {
+    return link(action.code_url, t.openAlipay, true);
+  }
+  return null;
+}
+
+/** Where the code can be saved from, for whoever reads the page on the phone that pays. */
+export function savedCode(charge: Charge): string | null {
+  if (stageOf(charge) !== 'scan' || providerOf(charge) !== 'wechat') return null;
+  return cashierAddress(charge.cashier_url, '/qr.png');
+}
+
+/** Seconds until nobody can pay any more; nothing if that is not known. */
+export function secondsLeft(charge: Charge, nowMs: number): number | null {
+  if (charge.seconds_left !== undefined) return Math.max(0, charge.seconds_left);
+  const end = Date.parse(charge.expires_at ?? '');
+  return Number.isNaN(end) ? null : Math.max(0, Math.ceil((end - nowMs) / 1000));
+}
+
+/** `4:59`, or `1:04:59`. */
+export function clock(seconds: number): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor(seconds / 60) % 60;
+  const rest = two(seconds % 60);
+  return hours > 0 ? `${hours}:${two(minutes)}:${rest}` : `${minutes}:${rest}`;
+}
