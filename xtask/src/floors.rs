@@ -22,6 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("web", &["types", "engine"]),
     ("sandbox", &["types", "crypt", "wechat", "alipay"]),
     ("api", &["types", "core", "engine", "web"]),
+    ("compat", &["types", "core", "engine", "web"]),
 ];
 
 /// Edges that only tests have: a real store under the engine and the faces, providers' answers to

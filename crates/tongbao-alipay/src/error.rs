@@ -16,6 +16,19 @@ pub enum Answer<T> {
     Refused(GatewayError),
 }
 
+impl<T> Answer<T> {
+    /// Reads on in what was done.
+    pub(crate) fn then<U>(
+        self,
+        read: impl FnOnce(T) -> Result<U, ReplyError>,
+    ) -> Result<Answer<U>, ReplyError> {
+        match self {
+            Answer::Done(value) => read(value).map(Answer::Done),
+            Answer::Refused(error) => Ok(Answer::Refused(error)),
+        }
+    }
+}
+
 /// A reply with another code than 10000.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Alipay refused: {code} {msg}, {sub_code} {sub_msg}")]

@@ -13,6 +13,7 @@ mod content_cipher;
 mod error;
 pub mod legacy;
 mod multipart;
+mod notice;
 pub mod open;
 mod params;
 mod sub_code;

@@ -13,7 +13,6 @@ mod notify;
 mod openapi;
 mod pages;
 pub mod problem;
-mod qr;
 mod returns;
 mod v1;
 

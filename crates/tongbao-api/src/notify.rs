@@ -9,8 +9,8 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode};
-use tongbao_types::{HttpRequest, HttpResponse, Method, Provider};
-use tongbao_web::limits::{BODY_MAX, read_body};
+use tongbao_types::{HttpResponse, Method, Provider};
+use tongbao_web::raw;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -75,19 +75,8 @@ async fn receive(
     account: &Account,
     request: Request,
 ) -> Result<Response, Problem> {
-    let request = raw(request, Method::Post).await?;
+    let request = raw::request(request, Method::Post).await?;
     Ok(answer(app.engine.receive_notice(provider, &account.0, request).await))
-}
-
-/// The request as it came.
-pub(crate) async fn raw(request: Request, method: Method) -> Result<HttpRequest, Problem> {
-    let (parts, body) = request.into_parts();
-    let body = read_body(body, BODY_MAX).await?;
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers = parts.headers.iter();
-    let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
-    Ok(HttpRequest { method, target, headers, body })
 }
 
 fn answer(answer: HttpResponse) -> Response {
@@ -109,18 +98,6 @@ fn answer(answer: HttpResponse) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn target_headers_and_body_stay_as_they_came() {
-        let request = http::Request::post("/notify/alipay/a?x=%e4%BD&y")
-            .header("Wechatpay-Signature", "abc==")
-            .body(Body::from("a=1&b=%20"))
-            .unwrap();
-        let raw = raw(request, Method::Post).await.unwrap();
-        assert_eq!(raw.target, "/notify/alipay/a?x=%e4%BD&y");
-        assert_eq!(raw.header("wechatpay-signature"), Some("abc=="));
-        assert_eq!(&raw.body[..], b"a=1&b=%20");
-    }
 
     #[test]
     fn the_answer_goes_out_as_it_is() {

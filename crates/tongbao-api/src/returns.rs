@@ -5,12 +5,13 @@
 
 use crate::extract::Account;
 use crate::v1::is_web_address;
-use crate::{App, Problem, notify, pages};
+use crate::{App, Problem, pages};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use tongbao_types::{ChargeId, Method};
+use tongbao_web::raw;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,7 +40,7 @@ async fn alipay(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let request = notify::raw(request, Method::Get).await?;
+    let request = raw::request(request, Method::Get).await?;
     let Some(charge) = app.engine.returned(&account.0, request).await else {
         return Ok(pages::returned(&headers));
     };

@@ -101,6 +101,7 @@ impl Gateway {
             endpoint: None,
             endpoint_ca: None,
             public_url: "https://pay.example".to_owned(),
+            notify_url: None,
         };
         let provider = Arc::new(Provider { answer: Mutex::new(TEXT), asked: AtomicUsize::new(0) });
         let ports = Ports {
@@ -112,7 +113,7 @@ impl Gateway {
         let account =
             Account { app: app.clone(), mode: Mode::Test, adapter: adapter(setup).unwrap() };
         let setup = Setup {
-            apps: vec![App { name: app.clone(), policy: Policy::default() }],
+            apps: vec![App { name: app.clone(), policy: Policy::default(), keeps_replies: false }],
             accounts: vec![account],
             polling: Polling {
                 delay: Span::from_seconds(5),
@@ -123,6 +124,7 @@ impl Gateway {
             public_url: "https://pay.example".to_owned(),
             egress: Egress::default(),
             call_timeout: Span::from_seconds(5),
+            callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
         };
         let engine = Engine::new(ports, setup).unwrap();
         let key = engine.create_key(&app, Mode::Test, None).await.unwrap().text.expose().clone();

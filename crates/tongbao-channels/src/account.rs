@@ -1,9 +1,9 @@
 //! An account's credentials as the configuration has them, checked and parsed once.
 
 use crate::Adapter;
+use crate::alipay_app::AlipayApp;
 use crate::alipay_legacy::AlipayLegacy;
-use crate::alipay_open::AlipayOpen;
-use crate::alipay_v3::AlipayV3;
+use crate::alipay_protocol::Protocol;
 use crate::wechat_v2::WechatV2;
 use crate::wechat_v3::WechatV3;
 use std::sync::Arc;
@@ -23,6 +23,17 @@ pub enum Keys {
     AlipayV3(AlipayKeys),
     /// Alipay's old gateway (mapi).
     AlipayLegacy(AlipayLegacyKeys),
+}
+
+impl Keys {
+    /// The appid and the merchant number of an account at WeChat Pay.
+    pub fn wechat_ids(&self) -> Option<(&str, &str)> {
+        match self {
+            Keys::WechatV2(keys) => Some((&keys.app_id, &keys.mch_id)),
+            Keys::WechatV3(keys) => Some((&keys.app_id, &keys.mch_id)),
+            Keys::AlipayOpen(_) | Keys::AlipayV3(_) | Keys::AlipayLegacy(_) => None,
+        }
+    }
 }
 
 /// WeChat Pay API v2.
@@ -123,6 +134,8 @@ pub struct AccountSetup {
     pub endpoint_ca: Option<String>,
     /// Where this gateway is reached from outside, without a trailing slash.
     pub public_url: String,
+    /// Another notification address than the usual one below `public_url`.
+    pub notify_url: Option<String>,
 }
 
 /// What is wrong with an account's configuration, for the person who writes it.
@@ -143,16 +156,16 @@ impl AccountError {
 
 /// Makes the adapter of an account.
 pub fn adapter(setup: AccountSetup) -> Result<Arc<dyn Adapter>, AccountError> {
-    let AccountSetup { name, keys, endpoint, endpoint_ca, public_url } = setup;
+    let AccountSetup { name, keys, endpoint, endpoint_ca, public_url, notify_url } = setup;
     let root = endpoint_ca.as_deref().map(|pem| Certificate::from_pem(pem).map(Arc::new));
     let root =
         root.transpose().map_err(|error| AccountError::new("endpoint_ca", error.to_string()))?;
-    let site = Site { name, endpoint, root, public_url };
+    let site = Site { name, endpoint, root, public_url, notify_url };
     Ok(match keys {
         Keys::WechatV2(keys) => Arc::new(WechatV2::new(site, keys)?),
         Keys::WechatV3(keys) => Arc::new(WechatV3::new(site, keys)?),
-        Keys::AlipayOpen(keys) => Arc::new(AlipayOpen::new(site, &keys)?),
-        Keys::AlipayV3(keys) => Arc::new(AlipayV3::new(site, &keys)?),
+        Keys::AlipayOpen(keys) => Arc::new(AlipayApp::new(site, &keys, Protocol::Open)?),
+        Keys::AlipayV3(keys) => Arc::new(AlipayApp::new(site, &keys, Protocol::V3)?),
         Keys::AlipayLegacy(keys) => Arc::new(AlipayLegacy::new(site, &keys)?),
     })
 }
@@ -164,11 +177,13 @@ pub(crate) struct Site {
     pub(crate) endpoint: Option<String>,
     pub(crate) root: Option<Arc<Certificate>>,
     public_url: String,
+    notify_url: Option<String>,
 }
 
 impl Site {
     pub(crate) fn notify_url(&self, provider: &str) -> String {
-        format!("{}/notify/{provider}/{}", self.public_url, self.name)
+        let usual = || format!("{}/notify/{provider}/{}", self.public_url, self.name);
+        self.notify_url.clone().unwrap_or_else(usual)
     }
 
     /// Where the payer of a charge sees how it stands.

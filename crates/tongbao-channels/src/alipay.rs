@@ -314,6 +314,15 @@ pub(crate) fn refund_query_answer(
     }
 }
 
+/// What an answer amounts to of which only the words are wanted.
+pub(crate) fn shown_only<T>(answer: Result<Answer<T>, ReplyError>) -> Reply<()> {
+    match answer {
+        Ok(Answer::Done(_)) => Reply::Done(()),
+        Ok(Answer::Refused(error)) => refused(error),
+        Err(error) => doubted(&error),
+    }
+}
+
 fn refund_found(found: RefundFound) -> Reply<RefundFact> {
     match found.refund_status {
         // Before 2020 replies had no status; the amount alone said that it was done.
@@ -325,6 +334,9 @@ fn refund_found(found: RefundFound) -> Reply<RefundFact> {
             })
         }
         Some(RefundStatus::Processing) => Reply::Done(RefundFact::Processing { provider_no: None }),
+        // Whether the money will move after all is not said, so it stays reserved; but a person
+        // has to know.
+        Some(RefundStatus::Fail) => Reply::Done(RefundFact::Abnormal { provider_no: None }),
         status => Reply::Unknown(Doubt {
             reason: format!(
                 "Alipay says the refund is in the state {}",

@@ -7,6 +7,7 @@
 
 use crate::account::{AccountError, AlipayLegacyKeys, Site};
 use crate::alipay;
+use crate::words;
 use crate::{Acknowledgement, Adapter, Doubt, Exchange, Notice, NoticeRefusal, Order, OrderError};
 use crate::{OrderRef, Placing, RefundOrder, Refusal, Reply, Stamp};
 use std::sync::Arc;
@@ -29,6 +30,9 @@ pub(crate) struct AlipayLegacy {
 const ENDPOINT: &str = "https://mapi.alipay.com";
 /// What the payer reads, in bytes of GBK.
 const SUBJECT_MAX: usize = 256;
+/// From the buyer's balance with Alipay, which is also what no `paymethod` means; older services
+/// wrote it down.
+const PAYMETHOD: &str = "directPay";
 /// `extra_common_param`, in characters.
 const ATTACH_MAX: usize = 100;
 
@@ -103,7 +107,7 @@ impl Adapter for AlipayLegacy {
             notify_url: Some(self.site.notify_url("alipay")),
             return_url: Some(self.site.return_url()),
             show_url: None,
-            paymethod: None,
+            paymethod: Some(PAYMETHOD.to_owned()),
             defaultbank: None,
             extra_common_param: order.attach.map(str::to_owned),
             it_b_pay: None,
@@ -157,6 +161,10 @@ impl Adapter for AlipayLegacy {
             Err(error) => alipay::doubted(&error),
         };
         Some(Exchange::new(check.encode(&self.credentials), read))
+    }
+
+    fn notice_words(&self, notice: &HttpRequest) -> Option<String> {
+        words::of_form(&notice.body)
     }
 
     fn acknowledge(&self, outcome: Acknowledgement<'_>) -> HttpResponse {

@@ -9,8 +9,7 @@ mod alipay;
 mod alipay_app;
 mod alipay_bill;
 mod alipay_legacy;
-mod alipay_open;
-mod alipay_v3;
+mod alipay_protocol;
 mod bill;
 mod bill_lines;
 pub mod catalogue;
@@ -18,6 +17,7 @@ mod wechat;
 mod wechat_bill;
 mod wechat_v2;
 mod wechat_v3;
+mod words;
 
 pub use account::{
     AccountError, AccountSetup, AlipayKeys, AlipayLegacyKeys, Keys, MerchantP12, WechatV2Keys,
@@ -38,7 +38,7 @@ use tongbao_core::{Action, Fact, Payer, RefundFact};
 use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
     AccountName, Amount, Channel, ChargeId, Code, Fen, HttpRequest, HttpResponse, OutRefundNo,
-    OutTradeNo, Provider, Timestamp, TradeNo,
+    OutTradeNo, Provider, Secret, Span, Timestamp,
 };
 
 /// One channel account: knows its credentials, parsed once, and its provider's protocol.
@@ -61,6 +61,10 @@ pub trait Adapter: Send + Sync + 'static {
     /// Closes an order that nobody paid. One whose code the merchant scanned is taken back, with
     /// what may have been paid.
     fn close(&self, order: OrderRef<'_>, stamp: &Stamp) -> Exchange;
+    /// How old an order must be before the provider closes it, if that is why it refused to.
+    fn close_wait(&self, _refusal: &Refusal) -> Option<Span> {
+        None
+    }
 
     /// Who must have signed the endpoint's TLS certificate, in place of the machine's authorities.
     fn root(&self) -> Option<&Arc<Certificate>> {
@@ -81,10 +85,21 @@ pub trait Adapter: Send + Sync + 'static {
     /// Asks how a refund stands.
     fn query_refund(&self, refund: &RefundOrder<'_>, stamp: &Stamp) -> Exchange<RefundFact>;
 
+    /// Asks for the refunds of an order as the older services did: for showing the answer's words,
+    /// never for deciding. Nothing, where the protocol is younger than those services.
+    fn refunds_of(&self, _order: OrderRef<'_>, _stamp: &Stamp) -> Option<Exchange<()>> {
+        None
+    }
+
     /// How a bill is fetched; or why this account has no such bills.
     fn bill(&self, _wanted: BillWanted, _stamp: &Stamp) -> Result<BillPlan, BillHindrance> {
         let message = format!("The protocol of the account {} has no bills.", self.name());
         Err(BillHindrance(message))
+    }
+
+    /// Asks for the key of the provider's own test system, where the protocol has one.
+    fn sandbox_key(&self, _stamp: &Stamp) -> Option<Exchange<Secret<String>>> {
+        None
     }
 
     /// Whether no answer can be verified before keys are fetched from the provider.
@@ -106,6 +121,15 @@ pub trait Adapter: Send + Sync + 'static {
     /// What to ask the provider before a notification that was read is believed: whether it sent
     /// it. Nothing, where the signature proves enough.
     fn notice_check(&self, _request: &HttpRequest) -> Option<Exchange<bool>> {
+        None
+    }
+    /// An answer's fields as a JSON object, in the provider's own words; for showing, never for
+    /// deciding. Nothing, where they cannot be read so.
+    fn words(&self, _answer: &HttpResponse) -> Option<String> {
+        None
+    }
+    /// The same of a notification.
+    fn notice_words(&self, _notice: &HttpRequest) -> Option<String> {
         None
     }
     /// The bytes that answer a notification.
@@ -155,8 +179,6 @@ pub struct OrderRef<'a> {
 pub struct RefundOrder<'a> {
     /// The order that was paid.
     pub order: OrderRef<'a>,
-    /// The provider's number of its payment.
-    pub trade_no: &'a TradeNo,
     /// How much was paid.
     pub paid: Fen,
     /// The refund's number at the provider.

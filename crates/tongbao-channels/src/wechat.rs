@@ -2,7 +2,7 @@
 
 use crate::{Doubt, Notice, NoticeRefusal, Order, OrderError, Refusal, Reply};
 use tongbao_core::{Action, Fact, Payer, RefundFact, Seen};
-use tongbao_types::{Channel, Code, OutRefundNo, OutTradeNo, TradeNo};
+use tongbao_types::{Channel, Code, OutRefundNo, OutTradeNo, Secret, Span, TradeNo};
 use tongbao_wechat::{
     Answer, AppParams, CodePaymentRefusal, JsapiParams, NoticeError, Notification, Paid, Prepaid,
     Refund, RefundRefusal, RefundState, ReplyError, SignatureError, Trade, TradeState, TradeType,
@@ -149,6 +149,8 @@ pub(crate) fn reversed(answer: Result<Answer<bool>, ReplyError>) -> Reply {
             reason: "WeChat wants the reversal repeated".to_owned(),
             keys_may_help: false,
         }),
+        // API v2 takes back what it does not know with success; v3 says that it does not know it.
+        Ok(Answer::Refused(error)) if error.is_not_found() => Reply::Done(Fact::Absent),
         Ok(Answer::Refused(error)) => refused(error),
         Err(error) => doubted(&error),
     }
@@ -179,6 +181,15 @@ pub(crate) fn refund_queried(answer: Result<Answer<Refund>, ReplyError>) -> Repl
         Ok(Answer::Refused(error)) if error.is_refund_not_found() => {
             Reply::Done(RefundFact::Absent)
         }
+        Ok(Answer::Refused(error)) => refused(error),
+        Err(error) => doubted(&error),
+    }
+}
+
+/// What an answer amounts to of which only the words are wanted.
+pub(crate) fn shown_only<T>(answer: Result<Answer<T>, ReplyError>) -> Reply<()> {
+    match answer {
+        Ok(Answer::Done(_)) => Reply::Done(()),
         Ok(Answer::Refused(error)) => refused(error),
         Err(error) => doubted(&error),
     }
@@ -255,6 +266,12 @@ pub(crate) fn closed(answer: Result<Answer<()>, ReplyError>) -> Reply {
     }
 }
 
+/// WeChat refuses to close an order in its first five minutes (微信支付 API v2, 关闭订单: 最短调用时间
+/// 间隔为5分钟); not every merchant meets that rule.
+pub(crate) fn close_wait(refusal: &Refusal) -> Option<Span> {
+    (refusal.code == "TRADE_STATE_ERROR").then_some(Span::from_seconds(300))
+}
+
 /// What a trade means; nothing, if its state is a word that is not known here.
 pub(crate) fn fact(trade: &Trade) -> Option<Fact> {
     match (&trade.state, &trade.paid) {
@@ -318,6 +335,17 @@ fn seen(paid: &Paid) -> Option<Seen> {
     })
 }
 
+/// What the answer to a question for the test system's key amounts to.
+pub(crate) fn sandbox_key(
+    answer: Result<Answer<Secret<String>>, ReplyError>,
+) -> Reply<Secret<String>> {
+    match answer {
+        Ok(Answer::Done(key)) => Reply::Done(key),
+        Ok(Answer::Refused(error)) => refused(error),
+        Err(error) => doubted(&error),
+    }
+}
+
 pub(crate) fn refused<T>(error: WechatError) -> Reply<T> {
     if error.is_unknown() {
         return unknown(&error);
@@ -341,6 +369,15 @@ pub(crate) fn doubted<T>(error: &ReplyError) -> Reply<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// API v3 says so; whoever takes back what never arrived would go on for ever otherwise.
+    #[test]
+    fn an_order_that_wechat_does_not_know_is_taken_back() {
+        let level = tongbao_wechat::Level::Http(404);
+        let (code, message) = ("ORDER_NOT_EXIST".to_owned(), String::new());
+        let answer = Ok(Answer::Refused(WechatError { level, code, message }));
+        assert_eq!(reversed(answer), Reply::Done(Fact::Absent));
+    }
 
     #[test]
     fn a_long_subject_is_cut_between_characters() {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tongbao_types::{HttpRequest, HttpResponse, Provider};
 use tongbao_wechat::v3::{self, BillLink, FundFlowBill, Received, TradeBill};
 use tongbao_wechat::{
-    Answer, BillPacking, BillType, FundAccount, Level, ReplyError, V2Credentials, V3Credentials,
-    WechatError, v2,
+    Answer, BillFile, BillPacking, BillType, FundAccount, Level, ReplyError, V2Credentials,
+    V3Credentials, WechatError, v2,
 };
 
 /// In API v2 the answer is the file, or says in words why there is none.
@@ -50,7 +50,7 @@ pub(crate) fn of_v2(
 
 fn words_of_v2(
     response: &HttpResponse,
-    answer: Result<Answer<v2::BillFile>, ReplyError>,
+    answer: Result<Answer<BillFile>, ReplyError>,
 ) -> Reply<BillStep> {
     match answer {
         Ok(Answer::Refused(error)) => refused(error),

@@ -4,17 +4,20 @@
 use crate::account::{AccountError, MerchantP12, Site, WechatV2Keys};
 use crate::wechat::{self, ClientParams};
 use crate::wechat_bill;
+use crate::words;
 use crate::{Acknowledgement, Adapter, Exchange, Notice, NoticeRefusal, Order, OrderError};
-use crate::{BillHindrance, BillPlan, BillWanted, OrderRef, Placing, RefundOrder, Stamp};
+use crate::{BillHindrance, BillPlan, BillWanted, OrderRef, Placing, RefundOrder, Refusal, Stamp};
 use std::sync::Arc;
 use tongbao_core::RefundFact;
 use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
     AccountName, Channel, Code, HttpRequest, HttpResponse, OutRefundNo, OutTradeNo, Provider,
-    Secret, Timestamp,
+    Secret, Span, Timestamp,
 };
 use tongbao_wechat::v2::{self, CloseOrder, Micropay, OrderQuery, Recall, UnifiedOrder};
-use tongbao_wechat::{Answer, Merchant, SignType, TradeKey, V2Credentials, v2_app, v2_jsapi};
+use tongbao_wechat::{
+    Answer, Merchant, RefundKey, SignType, TradeKey, V2Credentials, is_auth_code, v2_app, v2_jsapi,
+};
 
 pub(crate) struct WechatV2 {
     site: Site,
@@ -41,7 +44,7 @@ impl WechatV2 {
 
     fn micropay(&self, order: &Order<'_>, stamp: &Stamp) -> Result<Exchange, OrderError> {
         let code = order.payer.and_then(|payer| payer.auth_code.clone()).unwrap_or_default();
-        if !v2::is_auth_code(&code) {
+        if !is_auth_code(&code) {
             return Err(wechat::no_auth_code());
         }
         let number = order.out_trade_no.as_str();
@@ -161,6 +164,10 @@ impl Adapter for WechatV2 {
         })
     }
 
+    fn close_wait(&self, refusal: &Refusal) -> Option<Span> {
+        wechat::close_wait(refusal)
+    }
+
     fn identity(&self) -> Option<&Arc<ClientIdentity>> {
         self.identity.as_ref()
     }
@@ -203,9 +210,28 @@ impl Adapter for WechatV2 {
         })
     }
 
+    /// By the order's number, so that the answer has all of them.
+    fn refunds_of(&self, order: OrderRef<'_>, stamp: &Stamp) -> Option<Exchange<()>> {
+        let key = RefundKey::OutTradeNo(order.out_trade_no.to_string());
+        let query = v2::RefundQuery { key, offset: None };
+        let request = query.encode(&self.credentials, &stamp.nonce);
+        let credentials = Arc::clone(&self.credentials);
+        Some(Exchange::new(request, move |response, _| {
+            wechat::shown_only(query.decode_reply(&credentials, response))
+        }))
+    }
+
     fn bill(&self, wanted: BillWanted, _stamp: &Stamp) -> Result<BillPlan, BillHindrance> {
         let plain = self.endpoint().starts_with("http://");
         wechat_bill::of_v2(&self.credentials, self.identity.is_some() || plain, wanted)
+    }
+
+    fn sandbox_key(&self, stamp: &Stamp) -> Option<Exchange<Secret<String>>> {
+        let request = v2::SandboxKey::encode(&self.credentials, &stamp.nonce);
+        let credentials = Arc::clone(&self.credentials);
+        Some(Exchange::new(request, move |response, _| {
+            wechat::sandbox_key(v2::SandboxKey::decode_reply(&credentials, response))
+        }))
     }
 
     fn read_notice(
@@ -219,6 +245,14 @@ impl Adapter for WechatV2 {
         let verified = v2::receive(&self.credentials, request)
             .map_err(|error| wechat::notice_refusal(&error, v2::claimed_out_trade_no(request)))?;
         wechat::notice(verified)
+    }
+
+    fn words(&self, answer: &HttpResponse) -> Option<String> {
+        words::of_xml(&answer.body)
+    }
+
+    fn notice_words(&self, notice: &HttpRequest) -> Option<String> {
+        words::of_xml(&notice.body)
     }
 
     fn acknowledge(&self, outcome: Acknowledgement<'_>) -> HttpResponse {

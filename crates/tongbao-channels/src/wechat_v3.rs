@@ -5,10 +5,11 @@
 use crate::account::{AccountError, Site, WechatV3Keys};
 use crate::wechat::{self, ClientParams};
 use crate::wechat_bill::{self, LinkQuestion};
+use crate::words;
 use crate::{
     Acknowledgement, Adapter, Exchange, Notice, NoticeRefusal, Order, OrderError, OrderRef,
 };
-use crate::{BillHindrance, BillPlan, BillWanted, Placing, RefundOrder, Reply, Stamp};
+use crate::{BillHindrance, BillPlan, BillWanted, Placing, RefundOrder, Refusal, Reply, Stamp};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -16,13 +17,15 @@ use tongbao_core::RefundFact;
 use tongbao_crypt::Certificate;
 use tongbao_types::{
     AccountName, Channel, Code, HttpRequest, HttpResponse, OutRefundNo, OutTradeNo, Provider,
-    Secret, Timestamp,
+    Secret, Span, Timestamp,
 };
 use tongbao_wechat::v3::{
     self, CertificatesQuery, CloseOrder, CodePayment, CodeScene, CodeStore, News, OrderQuery,
     Received, Resource, SceneInfo,
 };
-use tongbao_wechat::{Answer, Merchant, PlatformKeys, TradeKey, V3Credentials, v3_app, v3_jsapi};
+use tongbao_wechat::{
+    Answer, Merchant, PlatformKeys, TradeKey, V3Credentials, is_auth_code, v3_app, v3_jsapi,
+};
 
 pub(crate) struct WechatV3 {
     site: Site,
@@ -69,7 +72,7 @@ impl WechatV3 {
 
     fn pay_by_code(&self, order: &Order<'_>, stamp: &Stamp) -> Result<Exchange, OrderError> {
         let code = order.payer.and_then(|payer| payer.auth_code.clone()).unwrap_or_default();
-        if !tongbao_wechat::v2::is_auth_code(&code) {
+        if !is_auth_code(&code) {
             return Err(wechat::no_auth_code());
         }
         let number = order.out_trade_no.as_str();
@@ -214,6 +217,10 @@ impl Adapter for WechatV3 {
         self.exchange(request, move |_, received| wechat::closed(close.decode_reply(received)))
     }
 
+    fn close_wait(&self, refusal: &Refusal) -> Option<Span> {
+        wechat::close_wait(refusal)
+    }
+
     fn takes_refund_number(&self, text: &str) -> bool {
         OutRefundNo::fits_wechat(text)
     }
@@ -289,6 +296,10 @@ impl Adapter for WechatV3 {
             News::Payment(verified) => wechat::notice(verified),
             News::Refund(verified) => wechat::refund_notice(&verified.into_value().refund),
         }
+    }
+
+    fn words(&self, answer: &HttpResponse) -> Option<String> {
+        words::of_json(&answer.body)
     }
 
     fn acknowledge(&self, outcome: Acknowledgement<'_>) -> HttpResponse {

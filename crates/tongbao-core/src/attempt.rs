@@ -14,8 +14,8 @@ use crate::{
     Unexpected,
 };
 use tongbao_types::{
-    AccountName, AttemptId, Channel, ChargeId, Code, Fen, Mint, OutTradeNo, Span, Timestamp,
-    TradeNo,
+    AccountName, AttemptId, Bug, Channel, ChargeId, Code, Fen, Mint, OutTradeNo, Span, Timestamp,
+    TradeNo, is_planted,
 };
 
 /// An attempt as it is kept.
@@ -180,7 +180,7 @@ pub fn observe(
     match observation.fact {
         Fact::Awaiting(action) => Ok(awaiting(loaded, attempt, action, mint)),
         Fact::Paid(seen) => paid(loaded, attempt, (seen, source), policy, mint),
-        Fact::Closed => Ok(closed(loaded, attempt, mint)),
+        Fact::Closed => Ok(closed(loaded, attempt, source, mint)),
         Fact::Absent => Ok(absent(loaded, attempt, source, mint)),
         Fact::Refused { code, message } => {
             let failure =
@@ -229,7 +229,7 @@ fn paid(
         return Ok(None);
     }
     if may_be_taken_back(attempt) && seen.returned {
-        return Ok(closed(loaded, attempt, mint));
+        return Ok(closed(loaded, attempt, source, mint));
     }
     if may_be_taken_back(attempt) && source == Source::Notice {
         return Ok(Some(ask_now(loaded, attempt, mint)));
@@ -294,11 +294,14 @@ fn settle(
             let message = format!("paid a second time, as trade {}", payment.trade_no);
             first.remark = Some(remark(Code::PaidTwice, message));
             changes.tell(EventKind::ChargePaidTwice, mint);
-            Some(RefundCause::PaidTwice)
+            (!is_planted(Bug::PaidTwiceKept)).then_some(RefundCause::PaidTwice)
         }
         ChargeState::Pending { .. } if right_amount => succeed(changes, payment, mint),
         ChargeState::Pending { .. } => wrongly(changes, payment, policy, mint),
         ChargeState::Closed { at, .. } | ChargeState::Failed { at, .. } => {
+            if is_planted(Bug::LatePaymentDropped) {
+                return None;
+            }
             let message = format!("paid at {} after the charge had ended at {at}", payment.paid_at);
             changes.tell(EventKind::ChargePaidLate, mint);
             if policy.late == Unexpected::Refund {
@@ -319,7 +322,9 @@ fn succeed(changes: &mut Changes, payment: Payment, mint: &mut Mint) -> Option<R
     changes.charge.state = ChargeState::Succeeded(payment);
     forget_the_end(changes);
     changes.tell(EventKind::ChargeSucceeded, mint);
-    close_open_attempts(changes, Some(attempt), mint.now(), mint);
+    if !is_planted(Bug::SiblingsNotClosed) {
+        close_open_attempts(changes, Some(attempt), mint.now(), mint);
+    }
     None
 }
 
@@ -359,7 +364,7 @@ fn check_payment(
         return wrong(Code::CurrencyMismatch, reason);
     }
     let believable = source != Source::Notice && seen.amount > Fen::ZERO;
-    if seen.amount != amount && !believable {
+    if seen.amount != amount && !believable && !is_planted(Bug::AmountUnchecked) {
         let reason = format!("the order is {amount:?}, the provider says {:?}", seen.amount);
         return wrong(Code::AmountMismatch, reason);
     }
@@ -372,7 +377,7 @@ fn check_payment(
     }
 }
 
-fn closed(loaded: &Loaded, attempt: &Attempt, mint: &mut Mint) -> Option<Changes> {
+fn closed(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -> Option<Changes> {
     if !attempt.state.can_be_paid() {
         return None;
     }
@@ -380,6 +385,11 @@ fn closed(loaded: &Loaded, attempt: &Attempt, mint: &mut Mint) -> Option<Changes
     let mut changes = Changes::of(loaded.clone());
     changes.change(attempt.id, |attempt| attempt.state = AttemptState::Closed { at });
     forget_jobs(&mut changes, attempt);
+    if source == Source::Poll && attempt.state.is_open() {
+        // The provider was quicker to close it, and no other look will say that looking has ended.
+        changes.tell(EventKind::PollFailed, mint);
+        changes.tell(EventKind::PollFinished, mint);
+    }
     finish_if_idle(&mut changes, mint);
     Some(changes)
 }
@@ -392,7 +402,7 @@ fn absent(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -
         return None;
     }
     let last_look = loaded.charge.expires_at + Span::from_seconds(60);
-    let mut changes = closed(loaded, attempt, mint)?;
+    let mut changes = closed(loaded, attempt, source, mint)?;
     let job = JobKind::PollAttempt(attempt.id, changes.charge.id);
     changes.forget(job);
     changes.promise(job, last_look.max(mint.now()), mint);

@@ -5,7 +5,7 @@
 //! again.
 
 use crate::{Attempt, Charge, Event, EventKind, JobChange, JobKind, Loaded, NewJob, Refund};
-use tongbao_types::{AttemptId, Mint, RefundId, Timestamp};
+use tongbao_types::{AttemptId, Bug, Mint, RefundId, Timestamp, is_planted};
 
 /// Whether the charge's row is new or stood at a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,9 @@ impl Changes {
 
     fn tell_of(&mut self, kind: EventKind, refund: Option<RefundId>, mint: &mut Mint) {
         self.charge.events += 1;
+        if is_planted(Bug::SequenceFromClock) {
+            self.charge.events = mint.now().as_micros();
+        }
         self.events.push(Event {
             id: mint.id(),
             scope: self.charge.scope.clone(),

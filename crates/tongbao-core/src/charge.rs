@@ -2,7 +2,7 @@
 
 use crate::{Attempt, AttemptState, Changes, EventKind, JobKind, Payer, Refund, Scope};
 use tongbao_types::{
-    Amount, AttemptId, ChargeId, Code, Fen, Mint, OrderNo, Secret, Timestamp, TradeNo,
+    Amount, AttemptId, ChargeId, Code, Fen, Mint, OrderNo, Profile, Secret, Timestamp, TradeNo,
 };
 
 /// A charge as it is kept.
@@ -30,6 +30,8 @@ pub struct Charge {
     pub client_ip: Option<String>,
     /// The merchant's own notes.
     pub metadata: Vec<(String, String)>,
+    /// The older service through whose routes it was made, if it was.
+    pub profile: Option<Profile>,
     /// Lets a browser watch this one charge.
     pub client_secret: Secret<String>,
     /// Where it stands.
@@ -167,6 +169,8 @@ pub struct Draft {
     pub client_ip: Option<String>,
     /// The merchant's own notes.
     pub metadata: Vec<(String, String)>,
+    /// The older service through whose routes it is made, if it is.
+    pub profile: Option<Profile>,
     /// Random text; the charge's id is put before it.
     pub secret: Secret<String>,
     /// Nobody can pay after this moment.
@@ -228,6 +232,7 @@ impl PartialEq for Charge {
             && self.return_url == other.return_url
             && self.client_ip == other.client_ip
             && self.metadata == other.metadata
+            && self.profile == other.profile
             && self.state == other.state
             && self.open_choice == other.open_choice
             && self.expires_at == other.expires_at
@@ -257,6 +262,7 @@ pub fn open(draft: Draft, mint: &mut Mint) -> Changes {
         return_url: draft.return_url,
         client_ip: draft.client_ip,
         metadata: draft.metadata,
+        profile: draft.profile,
         client_secret: Secret::new(secret),
         state: ChargeState::Pending { closing: None },
         open_choice: false,

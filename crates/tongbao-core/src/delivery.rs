@@ -2,7 +2,8 @@
 //! have passed.
 
 use crate::{Event, EventKind, JobChange, JobKind, NewJob, Scope};
-use tongbao_types::{DeliveryId, EndpointId, EventId, Mint, Secret, Span, Timestamp};
+use std::str::FromStr;
+use tongbao_types::{DeliveryId, EndpointId, EventId, Mint, Secret, Span, Timestamp, UnknownWord};
 
 /// Where an app wants to be told.
 #[derive(Debug, Clone)]
@@ -38,8 +39,8 @@ pub struct Delivery {
     pub event: EventId,
     /// The event's name.
     pub kind: EventKind,
-    /// To which endpoint.
-    pub endpoint: EndpointId,
+    /// To whom.
+    pub target: Target,
     /// Where it stands.
     pub state: DeliveryState,
     /// Every try so far, the newest last; at most [`Delivery::TRIES_KEPT`].
@@ -50,6 +51,52 @@ pub struct Delivery {
     pub created_at: Timestamp,
 }
 
+/// To whom a delivery goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A webhook endpoint of the app.
+    Endpoint(EndpointId),
+    /// The merchant, in an older service's way; the profile of the charge knows the address.
+    Callback(Callback),
+}
+
+/// How an older service tells its merchant that a charge is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Callback {
+    /// The fields of WeChat's notification, to wepay's `cbNotifyUrl`.
+    WepayNotify,
+    /// The charge, to the `notify_url` that it was made with.
+    CapiNotify,
+    /// The charge, to the app's `payment` function.
+    CapiFunction,
+}
+
+impl Callback {
+    /// Every callback.
+    pub const ALL: &'static [Callback] =
+        &[Callback::WepayNotify, Callback::CapiNotify, Callback::CapiFunction];
+
+    /// `callback` of the public object, and the word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Callback::WepayNotify => "wepay.notify",
+            Callback::CapiNotify => "capi.notify",
+            Callback::CapiFunction => "capi.function",
+        }
+    }
+}
+
+impl FromStr for Callback {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        let found = Callback::ALL.iter().find(|callback| callback.as_str() == word);
+        found
+            .copied()
+            .ok_or_else(|| UnknownWord { what: "callback", word: word.chars().take(80).collect() })
+    }
+}
+
 /// Where a delivery stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryState {
@@ -58,7 +105,7 @@ pub enum DeliveryState {
         /// Not before this moment.
         next_at: Timestamp,
     },
-    /// The endpoint answered 2xx.
+    /// The endpoint answered 2xx, or the callback what its receivers say then.
     Succeeded {
         /// When.
         at: Timestamp,
@@ -77,7 +124,7 @@ pub struct Try {
     pub at: Timestamp,
     /// What the endpoint answered.
     pub status: Option<u16>,
-    /// Why there was no answer, or the beginning of what came instead of 2xx.
+    /// Why there was no answer, or the beginning of one that does not accept.
     pub error: Option<String>,
     /// How long it took.
     pub took: Span,
@@ -123,16 +170,21 @@ impl Endpoint {
     }
 }
 
-/// The deliveries that events cause, each with the promise to make it.
+/// The deliveries that events cause, each with the promise to make it: to the endpoints that want
+/// them, and by the callbacks that `callbacks` names for a kind of event.
 pub fn deliveries_for(
     events: &[Event],
     endpoints: &[Endpoint],
+    callbacks: impl Fn(EventKind) -> Vec<Callback>,
     mint: &mut Mint,
 ) -> (Vec<Delivery>, Vec<JobChange>) {
     let mut deliveries = Vec::new();
     let mut jobs = Vec::new();
     for event in events {
-        for endpoint in endpoints.iter().filter(|endpoint| endpoint.wants(event.kind)) {
+        let wanting = endpoints.iter().filter(|endpoint| endpoint.wants(event.kind));
+        let wanting = wanting.map(|endpoint| Target::Endpoint(endpoint.id));
+        let called = callbacks(event.kind).into_iter().map(Target::Callback);
+        for target in wanting.chain(called) {
             let id: DeliveryId = mint.id();
             let now = mint.now();
             deliveries.push(Delivery {
@@ -140,7 +192,7 @@ pub fn deliveries_for(
                 scope: event.scope.clone(),
                 event: event.id,
                 kind: event.kind,
-                endpoint: endpoint.id,
+                target,
                 state: DeliveryState::Pending { next_at: now },
                 tries: Vec::new(),
                 n_tries: 0,
@@ -153,9 +205,19 @@ pub fn deliveries_for(
     (deliveries, jobs)
 }
 
-/// Records a try and says what follows. `jitter` is a random number from 0 to 999.
-pub fn after_try(delivery: &mut Delivery, outcome: Try, jitter: u32, now: Timestamp) -> Retry {
-    let accepted = outcome.status.is_some_and(|status| (200..300).contains(&status));
+/// Whether a webhook endpoint that answers so has accepted.
+pub fn is_accepted(status: u16) -> bool {
+    (200..300).contains(&status)
+}
+
+/// Records a try, accepted or not, and says what follows. `jitter` is a random number from 0 to
+/// 999.
+pub fn after_try(
+    delivery: &mut Delivery,
+    (outcome, accepted): (Try, bool),
+    jitter: u32,
+    now: Timestamp,
+) -> Retry {
     delivery.n_tries += 1;
     delivery.tries.push(outcome);
     let too_many = delivery.tries.len().saturating_sub(Delivery::TRIES_KEPT);
@@ -216,7 +278,7 @@ mod tests {
             scope: Scope { app: AppName::new("shop").unwrap(), mode: Mode::Test },
             event: mint().id(),
             kind: EventKind::ChargeSucceeded,
-            endpoint: mint().id(),
+            target: Target::Endpoint(mint().id()),
             state: DeliveryState::Pending { next_at: Timestamp::from_seconds(0) },
             tries: Vec::new(),
             n_tries: 0,
@@ -224,8 +286,9 @@ mod tests {
         }
     }
 
-    fn answered(status: Option<u16>, at: Timestamp) -> Try {
-        Try { at, status, error: None, took: Span::ZERO }
+    fn answered(status: Option<u16>, at: Timestamp) -> (Try, bool) {
+        let accepted = status.is_some_and(is_accepted);
+        (Try { at, status, error: None, took: Span::ZERO }, accepted)
     }
 
     #[test]

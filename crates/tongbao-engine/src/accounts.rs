@@ -134,19 +134,32 @@ impl Engine {
         account: &Entry,
         exchange: &Exchange<T>,
     ) -> Reply<T> {
+        self.talk(account, exchange).await.0
+    }
+
+    /// As [`Engine::call`], with the answer itself if there was a believable one.
+    pub(crate) async fn talk<T: 'static>(
+        &self,
+        account: &Entry,
+        exchange: &Exchange<T>,
+    ) -> (Reply<T>, Option<HttpResponse>) {
         if account.adapter.needs_keys() {
             self.refresh_keys(account).await;
         }
         let response = match self.send(account, exchange.request.clone()).await {
             Ok(response) => response,
-            Err(reason) => return Reply::Unknown(Doubt { reason, keys_may_help: false }),
+            Err(reason) => {
+                return (Reply::Unknown(Doubt { reason, keys_may_help: false }), None);
+            }
         };
-        match exchange.finish(&response, self.clock().wall()) {
+        let reply = match exchange.finish(&response, self.clock().wall()) {
             Reply::Unknown(doubt) if doubt.keys_may_help && self.refresh_keys(account).await => {
                 exchange.finish(&response, self.clock().wall())
             }
             reply => reply,
-        }
+        };
+        let answer = (!matches!(reply, Reply::Unknown(_))).then_some(response);
+        (reply, answer)
     }
 
     /// Fetches the provider's keys, unless that was done a moment ago. Tells whether it may have

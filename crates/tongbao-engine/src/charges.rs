@@ -16,8 +16,8 @@ use tongbao_core::{
     Payer, Route, Scope, Source,
 };
 use tongbao_types::{
-    AccountName, Amount, AttemptId, Channel, ChargeId, Code, Mint, OrderNo, OutTradeNo, Secret,
-    Span, Timestamp,
+    AccountName, Amount, AttemptId, Channel, ChargeId, Code, Mint, OrderNo, OutTradeNo, Profile,
+    Secret, Span, Timestamp,
 };
 
 /// What a merchant asks for. The face has checked the form of each part.
@@ -41,6 +41,8 @@ pub struct NewCharge {
     pub payer: Option<Payer>,
     /// The merchant's own notes.
     pub metadata: Vec<(String, String)>,
+    /// The older service through whose routes it is made.
+    pub profile: Option<Profile>,
     /// How the payer will pay, if that is known already.
     pub channel: Option<Channel>,
     /// With which account.
@@ -59,9 +61,9 @@ pub enum Expires {
 }
 
 /// A charge without a channel waits so long for one.
-const CHOICE_TIME: Span = Span::from_seconds(2 * 3600);
+pub(crate) const CHOICE_TIME: Span = Span::from_seconds(2 * 3600);
 /// No provider keeps an order open for longer than this in all its channels.
-const EXPIRY_MAX: Span = Span::from_seconds(7 * 86_400);
+pub(crate) const EXPIRY_MAX: Span = Span::from_seconds(7 * 86_400);
 
 impl Engine {
     /// Creates a charge and, with a channel, places its order. The intent is durable before the
@@ -146,6 +148,7 @@ impl Engine {
             return_url: new.return_url,
             client_ip: new.client_ip,
             metadata: new.metadata,
+            profile: new.profile,
             secret: Secret::new(self.random_hex()),
             expires_at,
         })

@@ -6,8 +6,10 @@
 //! it needs from the world are the four traits in `ports.rs`.
 
 mod accounts;
+mod adopting;
 mod attempts;
 mod bills;
+mod by_number;
 mod charges;
 mod egress;
 mod error;
@@ -17,17 +19,24 @@ mod jobs;
 mod keys;
 mod notifications;
 mod orders;
+mod planted;
 mod ports;
+mod provider_replies;
 mod recent;
+mod refund_by_number;
 mod refunds;
 mod refusals;
 mod replies;
+mod sandbox_key;
+mod sandbox_payer;
+mod verbatim;
 mod views;
 mod watch;
 mod webhooks;
 mod writes;
 
 pub use accounts::Account;
+pub use adopting::{OldOrder, Standing};
 pub use attempts::NewAttempt;
 pub use bills::{BillContent, BillFile, BillFormat, BillRequest, BillWhose};
 pub use charges::{Expires, NewCharge};
@@ -36,7 +45,9 @@ pub use error::{Advice, Error, MoneyMoved, ProviderError, Retry};
 pub use idempotency::{IdempotentRequest, Render, Reply};
 pub use keys::key_hash;
 pub use ports::*;
+pub use refund_by_number::NumberedRefund;
 pub use refunds::NewRefund;
+pub use verbatim::Heard;
 pub use views::{
     ActionView, AttemptView, CashierView, ChannelView, ChargeView, DeletedView, DeliveryView,
     EndpointView, EventView, FailureView, ListView, PayerView, RefundView, RefusedNoticeView,
@@ -55,7 +66,7 @@ use refusals::Refusals;
 use std::sync::Arc;
 pub use tongbao_channels::{BillDate, BillKind, BillPacking};
 use tongbao_core::{Policy, Polling};
-use tongbao_types::{AppName, Mint, Span, Timestamp};
+use tongbao_types::{AppName, Mint, OrderNo, Span, Timestamp};
 use watch::Watchers;
 
 /// The use cases. Cheap to clone.
@@ -88,6 +99,8 @@ pub struct Setup {
     pub egress: Egress,
     /// How long a call to a provider may take.
     pub call_timeout: Span,
+    /// The older services' ways of telling a merchant.
+    pub callbacks: Arc<dyn Callbacks>,
 }
 
 struct Inner {
@@ -98,6 +111,7 @@ struct Inner {
     public_url: String,
     egress: Egress,
     call_timeout: Span,
+    callbacks: Arc<dyn Callbacks>,
     keys: KeyCache,
     endpoints: webhooks::EndpointCache,
     recent: Recent,
@@ -119,6 +133,7 @@ impl Engine {
             public_url: setup.public_url,
             egress: setup.egress,
             call_timeout: setup.call_timeout,
+            callbacks: setup.callbacks,
             keys: KeyCache::default(),
             endpoints: webhooks::EndpointCache::default(),
             recent: Recent::default(),
@@ -138,6 +153,18 @@ impl Engine {
     /// Which addresses webhooks may reach.
     pub fn egress(&self) -> &Egress {
         &self.0.egress
+    }
+
+    /// So many random decimal digits, for numbers that people read.
+    pub fn random_digits(&self, count: usize) -> String {
+        let mut digits = String::with_capacity(count);
+        while digits.len() < count {
+            // Below 250 each digit is as likely as the next.
+            let fair = self.random::<16>().into_iter().filter(|byte| *byte < 250);
+            let wanted = count - digits.len();
+            digits.extend(fair.take(wanted).map(|byte| char::from(b'0' + byte % 10)));
+        }
+        digits
     }
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
@@ -175,12 +202,17 @@ impl Engine {
         &self.0.polling
     }
 
-    pub(crate) fn public_url(&self) -> &str {
+    /// Where this gateway is reached from outside, without a trailing slash.
+    pub fn public_url(&self) -> &str {
         &self.0.public_url
     }
 
     pub(crate) fn call_timeout(&self) -> Span {
         self.0.call_timeout
+    }
+
+    pub(crate) fn callbacks(&self) -> &dyn Callbacks {
+        self.0.callbacks.as_ref()
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {
@@ -220,6 +252,15 @@ impl Engine {
         let mut bytes = [0; N];
         self.0.ports.dice.fill(&mut bytes);
         bytes
+    }
+
+    /// A number for a charge whose merchant wants digits: the moment in milliseconds and three
+    /// random digits, which is below 2^53 until the year 2255. Another charge may have it already;
+    /// making the charge tells.
+    pub fn draw_number(&self) -> OrderNo {
+        let millis = self.clock().now().as_micros() / 1000;
+        let random = u16::from_be_bytes(self.random()) % 1000;
+        OrderNo::new(format!("{millis}{random:03}")).expect("digits are an order number")
     }
 
     /// 32 random hex digits.

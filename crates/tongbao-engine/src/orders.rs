@@ -6,8 +6,13 @@ use crate::accounts::Entry;
 use crate::{Engine, Error, MoneyMoved, Retry};
 use std::sync::Arc;
 use tongbao_channels::{Doubt, Order, OrderError, OrderRef, Placing, Refusal, Reply};
-use tongbao_core::{Attempt, AttemptState, Fact, Loaded, Observation, Payer, Source};
-use tongbao_types::{AccountName, Code, Provider};
+use tongbao_core::{
+    Attempt, AttemptState, Fact, Loaded, Observation, Payer, ReplyKind, Seen, Source,
+};
+use tongbao_types::{AccountName, Bug, Code, Provider, Span, is_planted};
+
+/// A provider's clock and ours may be so far apart.
+const CLOCKS_DIFFER: Span = Span::from_seconds(300);
 
 /// Whether this is the first time that an order is placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,27 +105,47 @@ impl Engine {
             Placing::Ready(action) => return Learnt::Fact(Fact::Awaiting(Some(action))),
             Placing::Call(exchange) => exchange,
         };
-        match self.call(account, &exchange).await {
+        match self.ask(account, attempt.charge, ReplyKind::Order, &exchange).await {
             Reply::Done(fact) => Learnt::Fact(fact),
             Reply::AskNow(_) if placement == Placement::Again => self.query(account, attempt).await,
+            Reply::AskNow(refusal) if attempt.channel.is_scanned_by_merchant() => {
+                self.paid_just_now(account, attempt, refusal).await
+            }
             Reply::Confirm => self.query(account, attempt).await,
             Reply::Refused(Refusal { code, message })
             | Reply::AskNow(Refusal { code, message }) => {
                 Learnt::Fact(Fact::Refused { code, message })
             }
+            Reply::Unknown(doubt) if is_planted(Bug::UnknownTakenAsFailed) => {
+                Learnt::Fact(Fact::Refused { code: "UNKNOWN".to_owned(), message: doubt.reason })
+            }
             Reply::Unknown(doubt) => Learnt::Nothing(doubt),
+        }
+    }
+
+    /// A code pays at once, and the network may carry its order twice: the second answer says then
+    /// that the number is paid. What was paid since the order was written is this order.
+    async fn paid_just_now(&self, account: &Entry, attempt: &Attempt, no: Refusal) -> Learnt {
+        let is_new = |seen: &Seen| {
+            seen.paid_at.is_some_and(|paid_at| paid_at + CLOCKS_DIFFER >= attempt.created_at)
+        };
+        match self.query(account, attempt).await {
+            Learnt::Fact(Fact::Paid(seen)) if is_new(&seen) => Learnt::Fact(Fact::Paid(seen)),
+            Learnt::Nothing(doubt) => Learnt::Nothing(doubt),
+            _ => Learnt::Fact(Fact::Refused { code: no.code, message: no.message }),
         }
     }
 
     pub(crate) async fn query(&self, account: &Entry, attempt: &Attempt) -> Learnt {
         let exchange = account.adapter.query(order_of(attempt), &self.stamp());
-        self.call(account, &exchange).await.into()
+        self.ask(account, attempt.charge, ReplyKind::Query, &exchange).await.into()
     }
 
     /// Closes an order at the provider. If the payer was quicker, that is what is learnt.
     pub(crate) async fn close_order(&self, account: &Entry, attempt: &Attempt) -> Learnt {
         let exchange = account.adapter.close(order_of(attempt), &self.stamp());
-        match self.call(account, &exchange).await {
+        match self.ask(account, attempt.charge, ReplyKind::Close, &exchange).await {
+            Reply::AskNow(_) if is_planted(Bug::CloseBeforeQuery) => Learnt::Fact(Fact::Closed),
             Reply::AskNow(_) => self.query(account, attempt).await,
             reply => reply.into(),
         }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
 use tongbao_core::{
-    Changes, Delivery, Endpoint, Event, EventKind, Job, JobChange, Loaded, Policy, Refund,
-    RefusedNotice, Scope,
+    Callback, Changes, Charge, Delivery, Endpoint, Event, EventKind, Job, JobChange, Loaded,
+    Policy, ProviderReply, Refund, RefusedNotice, Scope,
 };
 use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
@@ -35,6 +35,8 @@ pub struct Commit {
     pub idempotency: Option<IdempotencyStep>,
     /// A notice that was not believed: inserted, or counted up under its charge and code.
     pub refused: Option<RefusedNotice>,
+    /// A provider's own words, in place of the last of that kind about that charge.
+    pub provider_reply: Option<ProviderReply>,
     /// An endpoint to insert or to replace by its id.
     pub endpoint: Option<Endpoint>,
     /// An endpoint to delete, with its open deliveries.
@@ -225,6 +227,9 @@ pub struct DeliveryFilter {
 pub trait Store: Send + Sync + 'static {
     /// Writes all of it in one transaction, durably, or nothing.
     async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+    /// Writes all of these in one transaction, durably, or nothing of any: for many charges that
+    /// belong together. No two may be about the same charge, number or job.
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), CommitError>;
 
     /// A charge of any scope, with the notices refused for it.
     async fn charge(&self, id: ChargeId) -> Result<Option<Loaded>, StoreError>;
@@ -241,6 +246,9 @@ pub trait Store: Send + Sync + 'static {
         filter: &ChargeFilter,
         page: Page<ChargeId>,
     ) -> Result<Vec<Loaded>, StoreError>;
+
+    /// What the provider said about a charge, the last of each kind.
+    async fn provider_replies(&self, charge: ChargeId) -> Result<Vec<ProviderReply>, StoreError>;
 
     /// A refund of any scope.
     async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError>;
@@ -389,6 +397,53 @@ pub struct StreamedResponse {
     pub body: BodyStream,
 }
 
+/// How the older services tell their merchants of a payment; the profiles bring it.
+pub trait Callbacks: Send + Sync + 'static {
+    /// The callbacks that an event of a profile's charge causes.
+    fn caused_by(&self, kind: EventKind, charge: &Charge) -> Vec<Callback>;
+    /// What is sent where, given the charge as it stands and what its provider said. An error says
+    /// why nothing can be sent now; it is tried again.
+    fn request(
+        &self,
+        callback: Callback,
+        loaded: &Loaded,
+        replies: &[ProviderReply],
+    ) -> Result<CallbackRequest, String>;
+    /// Whether an answer accepts.
+    fn accepts(&self, callback: Callback, answer: &HttpResponse) -> bool;
+}
+
+/// A callback's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackRequest {
+    /// Where it goes.
+    pub url: String,
+    /// JSON.
+    pub body: String,
+}
+
+/// Callbacks of a gateway without profiles.
+pub struct NoCallbacks;
+
+impl Callbacks for NoCallbacks {
+    fn caused_by(&self, _: EventKind, _: &Charge) -> Vec<Callback> {
+        Vec::new()
+    }
+
+    fn request(
+        &self,
+        _: Callback,
+        _: &Loaded,
+        _: &[ProviderReply],
+    ) -> Result<CallbackRequest, String> {
+        Err("the profile of this charge is no longer configured".to_owned())
+    }
+
+    fn accepts(&self, _: Callback, _: &HttpResponse) -> bool {
+        false
+    }
+}
+
 /// The clocks.
 pub trait Clock: Send + Sync + 'static {
     /// Business time: expiry, looks, retries. Under `tongbao dev` it can be moved.
@@ -410,6 +465,9 @@ pub struct App {
     pub name: AppName,
     /// What it wants done with money that it did not expect.
     pub policy: Policy,
+    /// Whether what its providers say about an order is kept in their own words, for an older
+    /// service's profile that shows it.
+    pub keeps_replies: bool,
 }
 
 /// The text of a new API key and what is kept of it. The text is shown once.

@@ -18,7 +18,7 @@ use tongbao_channels::{Doubt, RefundOrder, Refusal, Reply as Said};
 use tongbao_core::rules::request_refund;
 use tongbao_core::{
     Attempt, AttemptState, Changes, JobChange, JobKind, Loaded, Mismatch, NewJob, Refund,
-    RefundDraft, RefundFact, RefundProblem, Scope,
+    RefundDraft, RefundFact, RefundProblem, ReplyKind, Scope,
 };
 use tongbao_types::{ChargeId, Code, Mint, OutRefundNo, RefundId, RefundNo};
 
@@ -73,6 +73,16 @@ impl Engine {
         let key = request.map(|request| (scope, request.key.as_str()));
         let answering = Answering { render, subject: Subject::Refund(id), key };
         self.send_reserved(loaded, id, answering).await
+    }
+
+    /// The same for the engine's own use cases: the state after the call, whatever came of it.
+    pub(crate) async fn refund_now(&self, scope: &Scope, new: NewRefund) -> Result<Loaded, Error> {
+        let charge = new.charge;
+        let (loaded, id) = self.reserve(scope, new, None).await?;
+        let render: Render = |_| (0, String::new());
+        let answering = Answering { render, subject: Subject::Refund(id), key: None };
+        self.send_reserved(loaded, id, answering).await;
+        self.load(charge).await.map_err(|error| error.after_a_call(charge))
     }
 
     /// Writes the refund: from here on its amount cannot be refunded once more.
@@ -161,7 +171,7 @@ impl Engine {
     }
 
     /// The promised look at a refund need not wait any longer than for the first time.
-    fn look_soon(&self, refund: &Refund) -> JobChange {
+    pub(crate) fn look_soon(&self, refund: &Refund) -> JobChange {
         let mut mint = self.mint();
         let kind = JobKind::PerformRefund(refund.id, refund.charge);
         let run_at = mint.now() + refund.wait(0);
@@ -197,7 +207,7 @@ impl Engine {
     ) -> Learnt<RefundFact> {
         let Some(order) = refund_order(loaded, refund) else { return no_payment() };
         let exchange = account.adapter.refund(&order, &self.stamp());
-        match self.call(account, &exchange).await {
+        match self.ask(account, refund.charge, ReplyKind::Refund, &exchange).await {
             Said::Done(fact) => Learnt::Fact(fact),
             Said::Refused(Refusal { code, message }) => {
                 Learnt::Fact(RefundFact::Refused { code, message })
@@ -226,7 +236,7 @@ impl Engine {
     ) -> Learnt<RefundFact> {
         let Some(order) = refund_order(loaded, refund) else { return no_payment() };
         let exchange = account.adapter.query_refund(&order, &self.stamp());
-        self.call(account, &exchange).await.into()
+        self.ask(account, refund.charge, ReplyKind::RefundQuery, &exchange).await.into()
     }
 
     /// Reads a refund.
@@ -251,12 +261,11 @@ fn is_on_its_way(fact: &RefundFact) -> bool {
     matches!(fact, RefundFact::Processing { .. } | RefundFact::Absent)
 }
 
-fn refund_order<'a>(loaded: &'a Loaded, refund: &'a Refund) -> Option<RefundOrder<'a>> {
+pub(crate) fn refund_order<'a>(loaded: &'a Loaded, refund: &'a Refund) -> Option<RefundOrder<'a>> {
     let attempt = loaded.attempt(refund.attempt)?;
-    let AttemptState::Succeeded { amount, trade_no, .. } = &attempt.state else { return None };
+    let AttemptState::Succeeded { amount, .. } = &attempt.state else { return None };
     Some(RefundOrder {
         order: order_of(attempt),
-        trade_no,
         paid: *amount,
         out_refund_no: &refund.out_refund_no,
         amount: refund.amount,

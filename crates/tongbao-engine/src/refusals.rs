@@ -5,14 +5,14 @@
 //! the log; the first of them at once.
 
 use crate::{Commit, Engine, Error};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tongbao_core::{JobChange, JobKind, NewJob, RefusedNotice};
 use tongbao_types::{ChargeId, Code, Span, Timestamp};
 
 /// What waits to be written. The lock is held for a look and never across an await.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<HashMap<ChargeId, Counted>>);
+pub(crate) struct Refusals(Mutex<BTreeMap<ChargeId, Counted>>);
 
 #[derive(Debug)]
 struct Counted {
@@ -56,7 +56,7 @@ impl Refusals {
 
     /// Everything that waits, at the end.
     fn all(&self) -> Vec<Refusal> {
-        self.lock().drain().flat_map(|(_, one)| one.waiting).collect()
+        std::mem::take(&mut *self.lock()).into_values().flat_map(|one| one.waiting).collect()
     }
 
     /// When the next one is due.
@@ -71,7 +71,7 @@ impl Refusals {
         self.lock().entry(refusal.notice.charge).or_insert_with(none).add(refusal);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ChargeId, Counted>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ChargeId, Counted>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,9 +6,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 use tongbao_core::{
     Action, Attempt, AttemptState, Charge, ChargeState, Delivery, DeliveryState, Endpoint, Event,
-    Failure, Loaded, Payer, Refund, RefundState, RefusedNotice, Try,
+    Failure, Loaded, Payer, Refund, RefundState, RefusedNotice, Target, Try,
 };
-use tongbao_types::{Channel, ChargeId, Fen, Mode, Timestamp};
+use tongbao_types::{Channel, ChargeId, Fen, Mode, Profile, Timestamp};
 
 /// A list of objects.
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +58,7 @@ pub struct ChargeView {
     pub failure: Option<FailureView>,
     pub refused_notices: Vec<RefusedNoticeView>,
     pub metadata: BTreeMap<String, String>,
+    pub profile: Option<&'static str>,
     /// For watching: the version that this was rendered from.
     #[serde(skip)]
     pub version: i64,
@@ -189,7 +190,8 @@ pub struct DeliveryView {
     pub app: String,
     pub event: String,
     pub event_type: &'static str,
-    pub endpoint: String,
+    pub endpoint: Option<String>,
+    pub callback: Option<&'static str>,
     pub status: &'static str,
     pub n_tries: u32,
     pub next_try_at: Option<String>,
@@ -294,6 +296,7 @@ pub(crate) fn charge_through(
         failure: failure.map(failure_view),
         refused_notices: refused.iter().map(refused_notice).collect(),
         metadata: charge.metadata.iter().cloned().collect(),
+        profile: charge.profile.map(Profile::as_str),
         version: charge.version,
     }
 }
@@ -319,7 +322,8 @@ fn attempt(attempt: &Attempt) -> AttemptView {
         status: attempt.state.status(),
         out_trade_no: attempt.out_trade_no.to_string(),
         provider_trade_no,
-        action: attempt.action.as_ref().map(action),
+        // An order that has ended has nothing to show, and some of it is long.
+        action: attempt.action.as_ref().filter(|_| attempt.state.is_open()).map(action),
         created_at: attempt.created_at.to_string(),
         closed_at,
         failure: attempt.failure().map(failure_view),
@@ -464,6 +468,10 @@ pub(crate) fn delivery(delivery: &Delivery) -> DeliveryView {
         DeliveryState::Succeeded { at } => (None, Some(at), None),
         DeliveryState::Failed { at } => (None, None, Some(at)),
     };
+    let (endpoint, callback) = match delivery.target {
+        Target::Endpoint(id) => (Some(id.to_string()), None),
+        Target::Callback(callback) => (None, Some(callback.as_str())),
+    };
     let text = |moment: Option<Timestamp>| moment.map(|moment| moment.to_string());
     DeliveryView {
         id: delivery.id.to_string(),
@@ -472,7 +480,8 @@ pub(crate) fn delivery(delivery: &Delivery) -> DeliveryView {
         app: delivery.scope.app.to_string(),
         event: delivery.event.to_string(),
         event_type: delivery.kind.as_str(),
-        endpoint: delivery.endpoint.to_string(),
+        endpoint,
+        callback,
         status: delivery.state.status(),
         n_tries: delivery.n_tries,
         next_try_at: text(next),

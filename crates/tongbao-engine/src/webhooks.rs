@@ -6,7 +6,7 @@ use crate::{
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tongbao_core::{DeliveryState, Endpoint, EventKind, JobChange, JobKind, NewJob, Scope};
+use tongbao_core::{DeliveryState, Endpoint, EventKind, JobChange, JobKind, NewJob, Scope, Target};
 use tongbao_crypt::webhook::WebhookSecret;
 use tongbao_types::{Code, DeliveryId, EndpointId, Secret, Span, Timestamp};
 use url::Url;
@@ -216,7 +216,8 @@ impl Engine {
     /// Sends a delivery again now, whatever became of it; its three days begin anew.
     pub async fn resend(&self, scope: &Scope, id: DeliveryId) -> Result<DeliveryView, Error> {
         let mut loaded = self.own_delivery(scope, id).await?;
-        if loaded.endpoint.is_none() {
+        let is_callback = matches!(loaded.delivery.target, Target::Callback(_));
+        if loaded.endpoint.is_none() && !is_callback {
             let message = "The endpoint of this delivery was deleted; nobody is there to send to.";
             return Err(Error::new(Code::Conflict, message));
         }
@@ -276,7 +277,10 @@ impl Engine {
         Secret::new(WebhookSecret::from_bytes(&self.random::<32>()).to_text().to_string())
     }
 
-    fn check_address(&self, text: &str) -> Result<(), Error> {
+    /// Whether a merchant's address may be told of events; each try asks again.
+    ///
+    /// Fails with [`Code::InvalidParameter`] or [`Code::UrlForbidden`].
+    pub fn check_address(&self, text: &str) -> Result<(), Error> {
         let wrong = |code, message: String| Err(Error::new(code, message).param("url"));
         if text.len() > 500 {
             return wrong(Code::InvalidParameter, "A url has at most 500 characters.".to_owned());

@@ -4,11 +4,11 @@
 use crate::idempotency::keep;
 use crate::replies::Answering;
 use crate::{
-    Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, StoreError, views,
+    Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, StoreError, planted, views,
 };
 use tongbao_core::rules::{deliveries_for, observe, observe_refund};
 use tongbao_core::{Changes, Delivery, Job, JobChange, Loaded, Mismatch, Observation, RefundFact};
-use tongbao_types::{AttemptId, ChargeId, Mint, RefundId};
+use tongbao_types::{AttemptId, ChargeId, Mint, RefundId, Timestamp};
 
 /// What else goes into the same commit.
 #[derive(Default)]
@@ -21,6 +21,14 @@ pub(crate) struct Beside<'a> {
     pub(crate) begin: Option<IdempotencyRow>,
     /// An idempotent request whose reply is the state after the decision.
     pub(crate) keep: Option<Answering<'a>>,
+}
+
+/// A decision with all that is written together with it.
+struct Prepared {
+    commit: Commit,
+    after: Loaded,
+    /// When the first of its jobs falls due.
+    soonest: Option<Timestamp>,
 }
 
 /// How an observation went.
@@ -48,25 +56,59 @@ impl Engine {
         beside: &Beside<'_>,
         mint: &mut Mint,
     ) -> Result<Loaded, CommitError> {
+        let Prepared { mut commit, after, soonest } =
+            self.prepare_commit(changes, beside, mint).await?;
+        let later = planted::apart(&mut commit);
+        self.store().commit(commit).await?;
+        if let Some(later) = later {
+            self.store().commit(later).await?;
+        }
+        if !self.store().is_shared() {
+            self.recent().written(&after);
+        }
+        self.watchers().tell(after.charge.id);
+        if let Some(run_at) = soonest {
+            self.runner().promised(run_at);
+        }
+        Ok(after)
+    }
+
+    /// Writes decisions about new charges, all or none.
+    pub(crate) async fn write_all(
+        &self,
+        all: Vec<Changes>,
+        mint: &mut Mint,
+    ) -> Result<(), CommitError> {
+        let mut commits = Vec::with_capacity(all.len());
+        let mut first = None;
+        for changes in all {
+            let prepared = self.prepare_commit(changes, &Beside::default(), mint).await?;
+            first = first.into_iter().chain(prepared.soonest).min();
+            commits.push(prepared.commit);
+        }
+        self.store().commit_all(commits).await?;
+        if let Some(run_at) = first {
+            self.runner().promised(run_at);
+        }
+        Ok(())
+    }
+
+    async fn prepare_commit(
+        &self,
+        changes: Changes,
+        beside: &Beside<'_>,
+        mint: &mut Mint,
+    ) -> Result<Prepared, StoreError> {
         let after = changes.after();
         let event_bodies = views::event_bodies(&changes.events, &after, self.public_url());
         let (deliveries, mut jobs) = self.new_deliveries(&changes, mint).await?;
         jobs.extend(beside.jobs_with(Some(&changes)));
         let soonest = soonest(&changes.jobs, &jobs);
         let idempotency = beside.step(&after, self.public_url());
-        let id = changes.charge.id;
         let changes = Some(changes);
         let commit =
             Commit { changes, event_bodies, deliveries, jobs, idempotency, ..Commit::default() };
-        self.store().commit(commit).await?;
-        if !self.store().is_shared() {
-            self.recent().written(&after);
-        }
-        self.watchers().tell(id);
-        if let Some(run_at) = soonest {
-            self.runner().promised(run_at);
-        }
-        Ok(after)
+        Ok(Prepared { commit, after, soonest })
     }
 
     async fn new_deliveries(
@@ -78,7 +120,12 @@ impl Engine {
             return Ok((Vec::new(), Vec::new()));
         }
         let endpoints = self.endpoints_of(&changes.charge.scope).await?;
-        Ok(deliveries_for(&changes.events, &endpoints, mint))
+        let charge = &changes.charge;
+        let callbacks = |kind| match charge.profile {
+            Some(_) => self.callbacks().caused_by(kind, charge),
+            None => Vec::new(),
+        };
+        Ok(deliveries_for(&changes.events, &endpoints, callbacks, mint))
     }
 
     /// Decides on an observation and writes it, again as often as somebody else was quicker.
@@ -194,10 +241,7 @@ impl Observed {
     }
 }
 
-pub(crate) fn soonest(
-    these: &[JobChange],
-    those: &[JobChange],
-) -> Option<tongbao_types::Timestamp> {
+pub(crate) fn soonest(these: &[JobChange], those: &[JobChange]) -> Option<Timestamp> {
     let run_at = |change: &JobChange| match change {
         JobChange::Put(job) | JobChange::Hasten(job) => Some(job.run_at),
         JobChange::Again { run_at, .. } => Some(*run_at),

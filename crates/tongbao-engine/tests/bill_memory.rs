@@ -128,9 +128,10 @@ fn setup() -> Setup {
         endpoint: None,
         endpoint_ca: None,
         public_url: "https://pay.test".to_owned(),
+        notify_url: None,
     });
     Setup {
-        apps: vec![App { name: app.clone(), policy: Policy::default() }],
+        apps: vec![App { name: app.clone(), policy: Policy::default(), keeps_replies: false }],
         accounts: vec![Account { app, mode: Mode::Live, adapter: adapter.unwrap() }],
         polling: Polling {
             delay: Span::from_seconds(5),
@@ -141,6 +142,7 @@ fn setup() -> Setup {
         public_url: "https://pay.test".to_owned(),
         egress: Egress::default(),
         call_timeout: Span::from_seconds(20),
+        callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
     }
 }
 

@@ -92,7 +92,7 @@ fn params(name: Name<'_>, year: i16, years: i16) -> Result<CertificateParams, Sa
 
 /// Twenty bytes, positive and without a leading zero: 40 digits in hexadecimal, as WeChat prints.
 fn serial() -> SerialNumber {
-    let mut bytes: [u8; 20] = rand::random();
+    let mut bytes: [u8; 20] = crate::dice::bytes();
     bytes[0] = 0x20 | (bytes[0] & 0x1f);
     SerialNumber::from_slice(&bytes)
 }

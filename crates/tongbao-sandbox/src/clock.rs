@@ -2,7 +2,9 @@
 //!
 //! Orders expire, notifications repeat and windows close by [`SandboxClock::now`]. What signs a
 //! message takes [`SandboxClock::real_now`] instead, since a client compares it with its own clock.
+//! A simulation brings a machine's clock of its own, see [`SandboxClock::of`].
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::watch;
@@ -16,8 +18,18 @@ pub struct SandboxClock {
 
 #[derive(Debug)]
 struct Shared {
+    machine: Machine,
     offset_micros: AtomicI64,
     moved: watch::Sender<Span>,
+}
+
+/// Asks the machine for its present.
+struct Machine(Box<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl fmt::Debug for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Machine")
+    }
 }
 
 impl Default for SandboxClock {
@@ -29,8 +41,14 @@ impl Default for SandboxClock {
 impl SandboxClock {
     /// A clock that agrees with the machine's.
     pub fn new() -> SandboxClock {
+        SandboxClock::of(|| Timestamp::from(jiff::Timestamp::now()))
+    }
+
+    /// A clock that agrees with another than the machine's.
+    pub fn of(machine: impl Fn() -> Timestamp + Send + Sync + 'static) -> SandboxClock {
         let moved = watch::Sender::new(Span::ZERO);
-        SandboxClock { shared: Arc::new(Shared { offset_micros: AtomicI64::new(0), moved }) }
+        let (machine, offset_micros) = (Machine(Box::new(machine)), AtomicI64::new(0));
+        SandboxClock { shared: Arc::new(Shared { machine, offset_micros, moved }) }
     }
 
     /// The sandbox's present.
@@ -40,7 +58,7 @@ impl SandboxClock {
 
     /// The machine's present, for time stamps that sign messages.
     pub fn real_now(&self) -> Timestamp {
-        Timestamp::from(jiff::Timestamp::now())
+        (self.shared.machine.0)()
     }
 
     /// How far the sandbox is ahead of the machine.
@@ -83,6 +101,14 @@ mod tests {
         assert!(moves.has_changed().unwrap());
         assert_eq!(*moves.borrow_and_update(), Span::from_seconds(7200));
         assert!(other.real_now().since(before) < Span::from_seconds(60));
+    }
+
+    #[test]
+    fn a_clock_of_its_own_stands_still_until_it_is_moved() {
+        let clock = SandboxClock::of(|| Timestamp::from_seconds(5));
+        clock.advance(Span::from_seconds(2));
+        let (now, real_now) = (clock.now().as_seconds(), clock.real_now().as_seconds());
+        assert_eq!((now, real_now), (7, 5));
     }
 
     #[test]

@@ -326,7 +326,7 @@ fn make_alipay(
         app_cert,
         alipay_cert,
         alipay_root_cert: roots + "\n",
-        aes_key: tongbao_crypt::base64::encode(&rand::random::<[u8; 16]>()),
+        aes_key: tongbao_crypt::base64::encode(&crate::dice::bytes::<16>()),
         legacy_partner: seller_id.clone(),
         legacy_md5_key: letters(32).to_lowercase(),
         seller_email: format!("seller{}@sandbox.example", digits(4)),

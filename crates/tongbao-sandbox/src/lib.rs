@@ -13,6 +13,7 @@ mod connection;
 mod control;
 mod corrupt;
 mod credentials;
+mod dice;
 mod faults;
 mod header_case;
 mod journal;
@@ -38,6 +39,7 @@ mod world;
 pub use clock::SandboxClock;
 pub use credentials::{AlipayCredentials, Credentials, WechatCredentials};
 pub use journal::JournalError;
+pub use notifier::DueNotice;
 pub use rules::{CloseUnknown, NoticeKey, Rules, WechatKeys};
 
 use axum::Router;
@@ -46,6 +48,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tongbao_types::{HttpResponse, Timestamp};
 
 /// What a sandbox is opened with. The default keeps nothing and follows the machine's clock.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +100,17 @@ impl Sandbox {
         Ok(Sandbox { pretend: Arc::new(Pretend::open(options)?) })
     }
 
+    /// Lets all numbers that the sandboxes of this thread give follow from a seed, for simulations.
+    pub fn seed_thread(seed: u64) {
+        dice::seed_thread(seed);
+    }
+
+    /// Another sandbox with the same keys and an empty world, which keeps nothing. Quicker to have
+    /// than a new one, whose keys must be made or read.
+    pub fn anew(&self, clock: SandboxClock, mch_rules: Rules) -> Sandbox {
+        Sandbox { pretend: Arc::new(self.pretend.anew(clock, mch_rules)) }
+    }
+
     /// What an SDK needs to be a merchant here.
     pub fn credentials(&self) -> &Credentials {
         &self.pretend.credentials
@@ -116,6 +130,23 @@ impl Sandbox {
     /// connection that a fault should cut gets an empty answer. [`Sandbox::serve`] does both.
     pub fn router(&self) -> Router {
         answer::router(Arc::clone(&self.pretend))
+    }
+
+    /// Takes out one notification whose turn has come, for whoever carries it instead of the
+    /// notifier and then tells [`Sandbox::answered`]. What an amount does to notifications (see
+    /// [`magic`]) is done to it.
+    pub fn take_due(&self) -> Option<DueNotice> {
+        notifier::take_due(&self.pretend)
+    }
+
+    /// How a notification was answered, if it was; the next try follows by the timetable.
+    pub fn answered(&self, due: DueNotice, answer: Option<&HttpResponse>) {
+        notifier::answered(&self.pretend, due, answer);
+    }
+
+    /// When something happens next by itself: a notification is due, a payer acts, time is over.
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.pretend.world().next_at()
     }
 
     /// Answers on a listener and sends notifications until `stop`; then requests under way end.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tongbao_types::{Provider, Timestamp};
+use tongbao_types::{HttpRequest, HttpResponse, Method, Provider, Timestamp};
 
 /// How many sendings may be under way.
 const AT_ONCE: usize = 64;
@@ -76,6 +76,62 @@ async fn send(pretend: Arc<Pretend>, notice: Notice, trade: Trade) {
         let (sent, tried) = attempt(&pretend, &notice, &trade, message, &fault).await;
         pretend.change(|world, _| world.record_try(notice.seq, sent, tried, kind));
     }
+    pretend.sent.send_modify(|count| *count += 1);
+}
+
+/// A notification taken out of the timetable, to be carried by somebody else.
+#[derive(Debug, Clone)]
+pub struct DueNotice {
+    /// The address that it is for.
+    pub url: String,
+    /// The message; its target is the path of the address.
+    pub request: HttpRequest,
+    /// How often it is sent, at least once; the copies are alike.
+    pub copies: u32,
+    notice: Notice,
+    trade: Trade,
+}
+
+impl DueNotice {
+    /// The number of the order that it is about.
+    pub fn out_trade_no(&self) -> &str {
+        &self.notice.key.out_trade_no
+    }
+}
+
+/// Takes one out whose turn has come. One that is to get lost is recorded as lost.
+pub(crate) fn take_due(pretend: &Pretend) -> Option<DueNotice> {
+    loop {
+        let (notice, trade) = pretend.world().take_due(pretend.now())?;
+        let url = url::Url::parse(&notice.url).ok();
+        let target = url.map(|url| url.path().to_owned()).unwrap_or_default();
+        let mut fault = pretend.faults().for_notice(notice.key.provider, &target);
+        fault.add(by_amount(&notice, &trade));
+        let Some(Message { headers, body }) = message(pretend, &notice, &trade, &fault) else {
+            tracing::error!(notice.id, "the sandbox cannot write a notification of this kind");
+            continue;
+        };
+        let request = HttpRequest { method: Method::Post, target, headers, body: body.into() };
+        let (url, copies) = (notice.url.clone(), fault.duplicate + 1);
+        let due = DueNotice { url, request, copies, notice, trade };
+        if !fault.drop {
+            return Some(due);
+        }
+        answered(pretend, due, None);
+    }
+}
+
+/// Records how it was answered.
+pub(crate) fn answered(pretend: &Pretend, due: DueNotice, answer: Option<&HttpResponse>) {
+    let DueNotice { request, notice, trade, .. } = due;
+    let is_receipt = |a: &HttpResponse| is_receipt(notice.door(&trade), a.status, &a.body);
+    let delivered = answer.is_some_and(is_receipt);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let sent = Sent { headers: request.headers, body: text(&request.body), delivered };
+    let (at, status) = (pretend.now(), answer.map(|answer| answer.status));
+    let body = answer.map_or("no answer came".to_owned(), |answer| text(&answer.body));
+    let tried = Try { at, status, body };
+    pretend.change(|world, _| world.record_try(notice.seq, sent, tried, TryKind::Turn));
     pretend.sent.send_modify(|count| *count += 1);
 }
 
@@ -182,4 +238,36 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Rules, SandboxClock};
+    use tongbao_types::Span;
+
+    #[test]
+    fn what_is_taken_out_comes_again_until_it_is_receipted() {
+        let clock = || SandboxClock::of(|| Timestamp::from_seconds(1_795_242_600));
+        let model = Pretend::open(Options { clock: clock(), ..Options::default() }).unwrap();
+        let pretend = model.anew(clock(), Rules::default());
+        let order = crate::trade::tests::order(Provider::Wechat);
+        let order = crate::order::Order { notify_url: Some("http://shop/n".to_owned()), ..order };
+        let key = order.key.clone();
+        pretend.change(|world, now| world.place(order, now)).unwrap();
+        assert!(take_due(&pretend).is_none(), "nobody has paid yet");
+        let paid =
+            pretend.change(|world, now| world.payer(&key, now, |trade| trade.pay("o1", now)));
+        assert!(matches!(paid, Some(Ok(_))));
+        let due = take_due(&pretend).unwrap();
+        assert_eq!((due.url.as_str(), due.request.path(), due.copies), ("http://shop/n", "/n", 1));
+        assert!(take_due(&pretend).is_none(), "it is under way");
+        answered(&pretend, due, None);
+        assert!(take_due(&pretend).is_none(), "its pause has begun");
+        pretend.advance(Span::from_seconds(15));
+        let again = take_due(&pretend).unwrap();
+        answered(&pretend, again, Some(&HttpResponse::new(204, "text/plain", "")));
+        pretend.advance(Span::from_seconds(86_400));
+        assert!(take_due(&pretend).is_none(), "it was receipted");
+    }
 }

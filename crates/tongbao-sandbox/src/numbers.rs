@@ -2,8 +2,8 @@
 //!
 //! Uniqueness comes from randomness; only the leading part tells something (a day, a time).
 
+use crate::dice;
 use jiff::tz::{Offset, TimeZone};
-use rand::Rng;
 use tongbao_types::{Provider, Timestamp};
 
 /// China time without a zone, by one of jiff's formats.
@@ -32,7 +32,7 @@ pub(crate) fn auth_code(provider: Provider) -> String {
         Provider::Wechat => 10,
         Provider::Alipay => 25,
     };
-    format!("{}{}", first + rand::rng().random_range(0..6), digits(16))
+    format!("{}{}", first + dice::below(6), digits(16))
 }
 
 /// WeChat's `prepay_id`: `wx`, the time of the day, 36 characters in all.
@@ -86,8 +86,7 @@ pub(crate) fn letters(count: usize) -> String {
 }
 
 fn draw(alphabet: &[u8], count: usize) -> String {
-    let mut dice = rand::rng();
-    let one = |_| char::from(alphabet[dice.random_range(0..alphabet.len())]);
+    let one = |_| char::from(alphabet[dice::below(alphabet.len())]);
     (0..count).map(one).collect()
 }
 

@@ -8,9 +8,9 @@ use crate::traffic::Traffic;
 use crate::wechat::BillFiles;
 use crate::wechat::oauth::LoginCodes;
 use crate::world::World;
-use crate::{Options, SandboxClock, SandboxError};
+use crate::{Options, Rules, SandboxClock, SandboxError};
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tongbao_types::{Span, Timestamp};
@@ -22,7 +22,7 @@ const JOURNAL: &str = "sandbox-journal.jsonl";
 /// The shared state. Locks are held for moments and never while waiting.
 pub(crate) struct Pretend {
     pub(crate) credentials: Credentials,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) clock: SandboxClock,
     /// What the listener speaks TLS with, if it does.
     pub(crate) tls: Option<Tls>,
@@ -57,7 +57,6 @@ impl Pretend {
                 World::open(&folder.join(JOURNAL), options.mch_rules)?
             }
         };
-        options.clock.resume(world.clock_offset());
         let client = reqwest::Client::builder()
             .timeout(NOTICE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -66,11 +65,32 @@ impl Pretend {
             .http1_title_case_headers()
             .build()?;
         world.set_payers(payer::payers(&credentials));
+        options.clock.resume(world.clock_offset());
         Ok(Pretend {
+            tls,
+            ..Pretend::of((credentials, Arc::new(keys)), options.clock, client, world)
+        })
+    }
+
+    /// The same providers with the same keys in an empty world, at another time.
+    pub(crate) fn anew(&self, clock: SandboxClock, rules: Rules) -> Pretend {
+        let mut world = World::new(rules);
+        world.set_payers(payer::payers(&self.credentials));
+        let keys = (self.credentials.clone(), Arc::clone(&self.keys));
+        Pretend::of(keys, clock, self.client.clone(), world)
+    }
+
+    fn of(
+        (credentials, keys): (Credentials, Arc<Keys>),
+        clock: SandboxClock,
+        client: reqwest::Client,
+        world: World,
+    ) -> Pretend {
+        Pretend {
             credentials,
             keys,
-            clock: options.clock,
-            tls,
+            clock,
+            tls: None,
             wake: Notify::new(),
             sent: watch::Sender::new(0),
             client,
@@ -80,7 +100,7 @@ impl Pretend {
             bill_files: Mutex::default(),
             login_codes: Mutex::default(),
             traffic: Mutex::default(),
-        })
+        }
     }
 
     /// The sandbox's present.

@@ -7,8 +7,8 @@ use crate::error::{self, Broken, Fault};
 use crate::plan::{Plan, Row};
 use crate::sql::{Transaction, ask, run};
 use crate::tables::{
-    Row as _, attempts, charges, deliveries, endpoints, events, id, idempotency_keys, jobs,
-    refunds, refused_notices,
+    Row as _, attempts, charge_numbers, charges, deliveries, endpoints, events, id,
+    idempotency_keys, jobs, provider_replies, refunds, refused_notices,
 };
 use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, UpdateStatement};
@@ -34,6 +34,9 @@ pub(crate) async fn apply<T: Transaction + ?Sized>(
     write_jobs(plan, transaction).await?;
     if let Some(notice) = &plan.refused {
         run(transaction, &count_refused(notice)).await?;
+    }
+    if let Some(row) = &plan.provider_reply {
+        run(transaction, &save_provider_reply(row)).await?;
     }
     if let Some(endpoint) = &plan.endpoint {
         run(transaction, &save_endpoint(endpoint)).await?;
@@ -86,6 +89,10 @@ async fn write_charge<T: Transaction + ?Sized>(
             .and_where(Expr::col("id").eq(row[0].clone()))
             .and_where(Expr::col("version").eq(row[1].clone()));
         touched(transaction, update, CommitError::Stale).await?;
+    }
+    if let Some(row) = &plan.charge_numbered {
+        let insert = insert(charge_numbers::TABLE, &charge_numbers::COLUMNS, [row.clone()]);
+        run(transaction, &insert).await?;
     }
     let rows = &plan.attempts_new;
     insert_all(transaction, attempts::TABLE, &attempts::COLUMNS, rows).await?;
@@ -169,6 +176,12 @@ fn count_refused(notice: &RefusedNotice) -> InsertStatement {
     insert(table, &refused_notices::COLUMNS, [refused_notices::row(notice)])
         .on_conflict(known)
         .to_owned()
+}
+
+fn save_provider_reply(row: &Row) -> InsertStatement {
+    let (table, columns) = (provider_replies::TABLE, &provider_replies::COLUMNS);
+    let latest = OnConflict::columns(["charge", "kind"]).update_columns(["body", "at"]).to_owned();
+    insert(table, columns, [row.clone()]).on_conflict(latest).to_owned()
 }
 
 fn save_endpoint(endpoint: &Endpoint) -> InsertStatement {

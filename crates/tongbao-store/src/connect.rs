@@ -3,6 +3,7 @@
 
 use crate::sqlite::{self, PAGE_SIZE, PATIENCE, TO_WRITE};
 use crate::sqlite_loader::Loader;
+use crate::sqlite_log::Log;
 use crate::sqlite_writer::Writer;
 use crate::store::{Doors, SqlStore};
 use crate::{migrations, queue};
@@ -166,7 +167,8 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<SqlStore, OpenError
         .idle_timeout(None)
         .max_lifetime(None);
     let pool = pool.connect_with(reading).await.map_err(failed)?;
-    let writer = Writer::start(writer, lock, options.batch_max);
+    let log = Log::start(sqlite::to_write(&path).map_err(refused)?);
+    let writer = Writer::start(writer, log, lock, options.batch_max);
     Ok(SqlStore {
         reads: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
         doors: Doors::Sqlite(writer, Loader::start(loader)),
@@ -174,7 +176,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<SqlStore, OpenError
     })
 }
 
-fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
+pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf, OpenError> {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"));
     match path {
         None | Some("") => Err(OpenError::Url),

@@ -7,7 +7,9 @@
 //! SQLite one thread does so for everybody who waits (`sqlite_writer.rs`, `sqlite_batch.rs`); on
 //! a server each commit has its transaction (`servers.rs`). Rules about money are not here.
 
+mod backup;
 mod bills;
+mod check;
 mod commit;
 mod connect;
 #[cfg(test)]
@@ -28,11 +30,15 @@ mod sql;
 mod sqlite;
 mod sqlite_batch;
 mod sqlite_loader;
+mod sqlite_log;
 mod sqlite_writer;
 mod store;
 mod tables;
+mod views;
 mod work;
 
+pub use backup::{BackupError, backup};
+pub use check::Breach;
 pub use connect::{OpenError, Options, open};
-pub use memory::MemoryStore;
+pub use memory::{KeptJob, MemoryStore};
 pub use store::SqlStore;

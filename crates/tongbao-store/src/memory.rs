@@ -1,16 +1,18 @@
 //! The store as plain maps: the specification that every database is compared with.
 //!
 //! A commit is checked first, in the order in which the databases check, and written after; so
-//! nothing of a refused one remains. Nothing is durable.
+//! nothing of a refused one remains. Nothing is durable. Leases run by the machine's clock, or by
+//! one that a simulation brings.
 
 use crate::memory_bills::MemoryBills;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tongbao_core::{
     Attempt, Changes, Charge, ChargeWrite, Delivery, DeliveryState, Endpoint, Job, JobChange,
-    JobKind, Loaded, NewJob, Refund, RefusedNotice, Scope,
+    JobKind, Loaded, NewJob, ProviderReply, Refund, RefusedNotice, ReplyKind, Scope, Target,
 };
 use tongbao_engine::{
     ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
@@ -18,20 +20,36 @@ use tongbao_engine::{
     StoredEvent,
 };
 use tongbao_types::{
-    AccountName, ApiKeyId, AppName, AttemptId, ChargeId, DeliveryId, EndpointId, EventId, JobId,
-    OutTradeNo, RefundId, Span, Timestamp,
+    AccountName, ApiKeyId, AppName, AttemptId, Bug, ChargeId, DeliveryId, EndpointId, EventId,
+    JobId, OutTradeNo, RefundId, Span, Timestamp, is_planted,
 };
 
 /// A store in memory.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<State>, MemoryBills);
+pub struct MemoryStore(Mutex<State>, MemoryBills, LeaseClock);
 
-#[derive(Debug, Default)]
+/// What leases run by.
+struct LeaseClock(Box<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Default for LeaseClock {
+    fn default() -> LeaseClock {
+        LeaseClock(Box::new(machine_clock))
+    }
+}
+
+impl fmt::Debug for LeaseClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaseClock")
+    }
+}
+
+#[derive(Debug, Default, Clone)]
 struct State {
     charges: BTreeMap<ChargeId, Charge>,
     attempts: BTreeMap<(ChargeId, AttemptId), Attempt>,
     refunds: BTreeMap<RefundId, Refund>,
     refused: BTreeMap<(ChargeId, &'static str), RefusedNotice>,
+    replies: BTreeMap<(ChargeId, ReplyKind), ProviderReply>,
     events: BTreeMap<EventId, StoredEvent>,
     endpoints: BTreeMap<EndpointId, Endpoint>,
     deliveries: BTreeMap<DeliveryId, Delivery>,
@@ -40,14 +58,19 @@ struct State {
     api_keys: BTreeMap<ApiKeyId, ApiKey>,
 }
 
-#[derive(Debug, Clone)]
-struct KeptJob {
-    kind: JobKind,
-    run_at: Timestamp,
-    runs: u32,
-    epoch: i64,
-    /// By the machine's clock; nothing while nobody holds it.
-    lease_until: Option<Timestamp>,
+/// A job as it is kept, for whoever looks at the whole queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptJob {
+    /// What is to be done.
+    pub kind: JobKind,
+    /// Not before this moment.
+    pub run_at: Timestamp,
+    /// How many runs have begun.
+    pub runs: u32,
+    /// The fencing token of the last lease.
+    pub epoch: i64,
+    /// By the clock of leases; nothing while nobody holds it.
+    pub lease_until: Option<Timestamp>,
 }
 
 impl MemoryStore {
@@ -56,14 +79,23 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
+    /// An empty store whose leases run by this clock.
+    pub fn with_clock(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> MemoryStore {
+        MemoryStore(Mutex::default(), MemoryBills::default(), LeaseClock(Box::new(clock)))
+    }
+
+    /// Every job, leased or not.
+    pub fn jobs(&self) -> Vec<KeptJob> {
+        self.state().jobs.values().cloned().collect()
+    }
+
     /// Whoever fell while holding it had not begun to write: checks come first.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The machine's clock, which leases run by.
-fn clock() -> Timestamp {
+fn machine_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }
@@ -100,7 +132,7 @@ impl State {
             }
             ChargeWrite::Update { from } => {
                 let now = self.charges.get(&charge.id).map(|charge| charge.version);
-                if now != Some(from) {
+                if now != Some(from) && !is_planted(Bug::StaleWriteAccepted) {
                     return Err(CommitError::Stale);
                 }
             }
@@ -125,7 +157,8 @@ impl State {
             let mut all = self.events.values();
             all.any(|e| e.event.charge == charge.id && e.event.sequence == sequence)
         };
-        if changes.events.iter().any(|event| told(event.sequence)) {
+        let may_repeat = is_planted(Bug::StaleWriteAccepted);
+        if changes.events.iter().any(|event| told(event.sequence)) && !may_repeat {
             return Err(CommitError::Stale);
         }
         Ok(())
@@ -165,7 +198,8 @@ impl State {
                 JobChange::Finish { id, epoch } | JobChange::Again { id, epoch, .. } => (id, epoch),
                 JobChange::Put(_) | JobChange::Hasten(_) | JobChange::Drop(_) => continue,
             };
-            let holds = self.jobs.get(id).is_some_and(|job| job.epoch == *epoch);
+            let is_held = |job: &KeptJob| job.epoch == *epoch || is_planted(Bug::LeaseWithoutEpoch);
+            let holds = self.jobs.get(id).is_some_and(is_held);
             if !holds || !settled.insert(*id) {
                 return Err(CommitError::LeaseLost);
             }
@@ -197,6 +231,9 @@ impl State {
             let before = self.refused.get(&key).map_or(0, |known| known.count);
             let count = before + notice.count;
             self.refused.insert(key, RefusedNotice { count, ..notice });
+        }
+        if let Some(reply) = commit.provider_reply {
+            self.replies.insert((reply.charge, reply.kind), reply);
         }
         if let Some(endpoint) = commit.endpoint {
             self.endpoints.insert(endpoint.id, endpoint);
@@ -285,7 +322,8 @@ impl State {
     fn remove_endpoint(&mut self, gone: EndpointId) {
         self.endpoints.remove(&gone);
         let is_open = |delivery: &Delivery| {
-            delivery.endpoint == gone && matches!(delivery.state, DeliveryState::Pending { .. })
+            delivery.target == Target::Endpoint(gone)
+                && matches!(delivery.state, DeliveryState::Pending { .. })
         };
         let open: Vec<DeliveryId> =
             self.deliveries.values().filter(|d| is_open(d)).map(|d| d.id).collect();
@@ -319,14 +357,11 @@ impl State {
         let refused = self.refused.values().filter(about).cloned().collect();
         Loaded { refused, ..self.loaded(charge) }
     }
-
-    fn is_due(&self, job: &KeptJob, now: Timestamp) -> bool {
-        job.run_at <= now && is_free(job, clock())
-    }
 }
 
 fn is_free(job: &KeptJob, clock: Timestamp) -> bool {
-    job.lease_until.is_none_or(|until| until <= clock)
+    let is_over = |until| until <= clock && !is_planted(Bug::JobDroppedAfterCrash);
+    job.lease_until.is_none_or(is_over)
 }
 
 fn jobs(commit: &Commit) -> impl Iterator<Item = &JobChange> {
@@ -360,6 +395,17 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), CommitError> {
+        let mut state = self.state();
+        let mut draft = state.clone();
+        for commit in commits {
+            draft.check(&commit)?;
+            draft.write(commit);
+        }
+        *state = draft;
+        Ok(())
+    }
+
     async fn charge(&self, id: ChargeId) -> Result<Option<Loaded>, StoreError> {
         let state = self.state();
         Ok(state.charges.get(&id).map(|charge| state.loaded_with_refused(charge)))
@@ -371,7 +417,8 @@ impl Store for MemoryStore {
         number: &OutTradeNo,
     ) -> Result<Option<Loaded>, StoreError> {
         let state = self.state();
-        let is_it = |a: &&Attempt| a.account == *account && a.out_trade_no == *number;
+        let is_ours = |a: &Attempt| a.account == *account || is_planted(Bug::AccountUnchecked);
+        let is_it = |a: &&Attempt| is_ours(a) && a.out_trade_no == *number;
         let found = state.attempts.values().find(is_it);
         let charge = found.and_then(|attempt| state.charges.get(&attempt.charge));
         Ok(charge.map(|charge| state.loaded(charge)))
@@ -397,6 +444,12 @@ impl Store for MemoryStore {
         let all = state.charges.values().map(|charge| state.loaded_with_refused(charge));
         let fitting = all.filter(fits).map(|loaded| (loaded.charge.id, loaded));
         Ok(paged(fitting, page))
+    }
+
+    async fn provider_replies(&self, charge: ChargeId) -> Result<Vec<ProviderReply>, StoreError> {
+        let state = self.state();
+        let all = (charge, ReplyKind::Order)..=(charge, ReplyKind::RefundQuery);
+        Ok(state.replies.range(all).map(|(_, reply)| reply.clone()).collect())
     }
 
     async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {
@@ -456,7 +509,10 @@ impl Store for MemoryStore {
         Ok(event.map(|event| LoadedDelivery {
             delivery: delivery.clone(),
             event: event.clone(),
-            endpoint: state.endpoints.get(&delivery.endpoint).cloned(),
+            endpoint: match delivery.target {
+                Target::Endpoint(id) => state.endpoints.get(&id).cloned(),
+                Target::Callback(_) => None,
+            },
         }))
     }
 
@@ -469,7 +525,7 @@ impl Store for MemoryStore {
         let state = self.state();
         let fits = |delivery: &&Delivery| {
             delivery.scope == *scope
-                && filter.endpoint.is_none_or(|endpoint| endpoint == delivery.endpoint)
+                && filter.endpoint.is_none_or(|id| delivery.target == Target::Endpoint(id))
                 && filter.event.is_none_or(|event| event == delivery.event)
                 && filter.status.as_deref().is_none_or(|word| word == delivery.state.status())
         };
@@ -478,12 +534,14 @@ impl Store for MemoryStore {
     }
 
     async fn claim(&self, now: Timestamp, lease: Span, limit: u32) -> Result<Vec<Job>, StoreError> {
+        let clock = self.2.0();
         let mut state = self.state();
-        let due = state.jobs.iter().filter(|(_, job)| state.is_due(job, now));
+        let is_due = |job: &KeptJob| job.run_at <= now && is_free(job, clock);
+        let due = state.jobs.iter().filter(|(_, job)| is_due(job));
         let mut due: Vec<(Timestamp, JobId)> = due.map(|(id, job)| (job.run_at, *id)).collect();
         due.sort();
         due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        let until = clock() + lease;
+        let until = clock + lease;
         let mut claimed = Vec::new();
         for (run_at, id) in due {
             let Some(job) = state.jobs.get_mut(&id) else { continue };
@@ -496,7 +554,7 @@ impl Store for MemoryStore {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let clock = clock();
+        let clock = self.2.0();
         let state = self.state();
         Ok(state.jobs.values().filter(|job| is_free(job, clock)).map(|job| job.run_at).min())
     }

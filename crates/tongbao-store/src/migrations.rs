@@ -4,10 +4,10 @@
 //! A step that has been released is never edited; a change is a new step at the end.
 
 use crate::tables::{
-    api_keys, attempts, bills, charges, deliveries, endpoints, events, idempotency_keys, jobs,
-    refunds, refused_notices,
+    api_keys, attempts, bills, charge_numbers, charges, deliveries, endpoints, events,
+    idempotency_keys, jobs, provider_replies, refunds, refused_notices,
 };
-use crate::{OpenError, error};
+use crate::{OpenError, error, views};
 use sea_orm::sea_query::{
     ColumnDef, Expr, Index, IndexCreateStatement, OnConflict, Query, Table, TableAlterStatement,
     TableCreateStatement,
@@ -92,6 +92,16 @@ fn steps(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     steps.push(("0041_bill_parts", backend.build(&make_bill_parts(backend))));
     let key = on(backend, "bills_key", bills::TABLE, &["account", "kind", "day"]);
     steps.push(("0042_bills_key", backend.build(key.clone().unique())));
+    for (name, column) in columns_of_profiles() {
+        steps.push((name, backend.build(&column)));
+    }
+    steps.push(("0052_provider_replies", backend.build(&make_provider_replies(backend))));
+    steps.push(("0053_charge_numbers", backend.build(&make_charge_numbers(backend))));
+    for (name, view) in
+        [("0054_deal", views::deal(backend)), ("0055_payorder", views::payorder(backend))]
+    {
+        steps.push((name, Statement::from_string(backend, view)));
+    }
     steps
 }
 
@@ -149,6 +159,15 @@ fn columns_of_refunds(backend: DbBackend) -> Vec<(&'static str, TableAlterStatem
         ("0026_attempts_amount_paid", add(attempts::TABLE, maybe("amount_paid"))),
         ("0027_events_refund", add(events::TABLE, uuid(backend, "refund"))),
         ("0028_idempotency_keys_refund", add(idempotency_keys::TABLE, uuid(backend, "refund"))),
+    ]
+}
+
+/// What the older services' profiles need in tables that were there before.
+fn columns_of_profiles() -> Vec<(&'static str, TableAlterStatement)> {
+    let maybe = |name| ColumnDef::new(name).string_len(16).take();
+    vec![
+        ("0050_charges_profile", add(charges::TABLE, maybe("profile"))),
+        ("0051_deliveries_callback", add(deliveries::TABLE, maybe("callback"))),
     ]
 }
 
@@ -336,6 +355,25 @@ fn make_bill_parts(backend: DbBackend) -> TableCreateStatement {
     };
     let columns = [uuid(backend, "bill").not_null().take(), whole("part"), body];
     table(backend, bills::PARTS, columns).primary_key(&mut index(["bill", "part"])).to_owned()
+}
+
+fn make_provider_replies(backend: DbBackend) -> TableCreateStatement {
+    let columns = [
+        uuid(backend, "charge").not_null().take(),
+        words("kind", 16),
+        long(backend, "body").not_null().take(),
+        whole("at"),
+    ];
+    let mut key = index(["charge", "kind"]);
+    table(backend, provider_replies::TABLE, columns).primary_key(&mut key).to_owned()
+}
+
+fn make_charge_numbers(backend: DbBackend) -> TableCreateStatement {
+    let number = whole("number").auto_increment().primary_key().take();
+    let columns = [number, uuid(backend, "charge").not_null().take()];
+    let mut key = index(["charge"]);
+    let key = key.unique().name("charge_numbers_charge");
+    table(backend, charge_numbers::TABLE, columns).index(key).to_owned()
 }
 
 fn make_idempotency_keys(backend: DbBackend) -> TableCreateStatement {

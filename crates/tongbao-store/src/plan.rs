@@ -1,8 +1,11 @@
 //! A commit as rows: made by the caller, outside of any transaction, so that the one writer has
 //! little left to do; and looked at again when a transaction must be run a second time.
 
-use crate::tables::{attempts, charges, deliveries, events, id, idempotency_keys, jobs, number};
-use crate::tables::{refunds, text, text_maybe, time};
+use crate::tables::{
+    attempts, charge_numbers, charges, deliveries, event_bodies, events, id, idempotency_keys,
+    jobs, number,
+};
+use crate::tables::{provider_replies, refunds, text, text_maybe, time};
 use sea_orm::Value;
 use std::hash::{BuildHasher, Hash, RandomState};
 use tongbao_core::{ChargeWrite, Endpoint, JobChange, NewJob, RefusedNotice, Scope};
@@ -25,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) charge_new: Option<Row>,
     /// Id, version as loaded; then what changes.
     pub(crate) charge_changed: Option<Row>,
+    /// A row of `charge_numbers`, whose own number the database gives.
+    pub(crate) charge_numbered: Option<Row>,
     /// Rows of `attempts`.
     pub(crate) attempts_new: Vec<Row>,
     /// Charge, id; then what changes.
@@ -51,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) jobs_hastened: Vec<(Row, i64)>,
     /// A row of `refused_notices`.
     pub(crate) refused: Option<RefusedNotice>,
+    /// A row of `provider_replies`.
+    pub(crate) provider_reply: Option<Row>,
     /// A row of `endpoints`.
     pub(crate) endpoint: Option<Endpoint>,
     /// Id.
@@ -65,6 +72,7 @@ impl Plan {
         let mut plan = Plan {
             deliveries: commit.deliveries.iter().map(deliveries::row).collect(),
             refused: commit.refused,
+            provider_reply: commit.provider_reply.as_ref().map(provider_replies::row),
             endpoint: commit.endpoint,
             endpoint_gone: commit.endpoint_gone,
             ..Plan::default()
@@ -91,8 +99,10 @@ impl Plan {
     /// holds nothing but what every payment needs.
     pub(crate) fn is_plain(&self) -> bool {
         let rare = self.key_forgotten.is_some()
+            || self.charge_numbered.is_some()
             || !self.jobs_hastened.is_empty()
             || self.refused.is_some()
+            || self.provider_reply.is_some()
             || self.endpoint.is_some()
             || self.endpoint_gone.is_some();
         let twice =
@@ -129,6 +139,7 @@ impl Plan {
             ChargeWrite::Insert => {
                 self.touch("order_no", (&charge.scope, &charge.order_no));
                 self.charge_new = Some(charges::row(charge));
+                self.charge_numbered = charge_numbers::row(charge);
             }
             ChargeWrite::Update { from } => {
                 let mut row = vec![id(charge.id.uuid()), number(from)];
@@ -147,6 +158,7 @@ impl Plan {
             }
         }
         self.refunds(changes);
+        let bodies = event_bodies::shorten(&changes.events, bodies);
         let bodies = bodies.into_iter().chain(std::iter::repeat_with(String::new));
         self.events = changes.events.iter().zip(bodies).map(|(e, b)| events::row(e, b)).collect();
     }

@@ -3,13 +3,15 @@
 
 use crate::error;
 use crate::tables::{
-    Row, api_keys, attempts, charges, deliveries, endpoints, events, id, idempotency_keys, refunds,
-    refused_notices,
+    Row, api_keys, attempts, charges, damaged, deliveries, endpoints, event_bodies, events, id,
+    idempotency_keys, provider_replies, refunds, refused_notices,
 };
 use sea_orm::sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult};
 use std::collections::HashMap;
-use tongbao_core::{Attempt, Charge, Delivery, Endpoint, Loaded, Refund, RefusedNotice, Scope};
+use tongbao_core::{
+    Attempt, Charge, Delivery, Endpoint, Loaded, ProviderReply, Refund, RefusedNotice, Scope,
+};
 use tongbao_engine::{
     ApiKey, ChargeFilter, DeliveryFilter, EventFilter, IdempotencyRow, LoadedDelivery, Page,
     RefundFilter, StoreError, StoredEvent,
@@ -101,6 +103,20 @@ pub(crate) async fn charges(
     Ok(loaded)
 }
 
+/// What the provider said about a charge, the last of each kind.
+pub(crate) async fn provider_replies(
+    database: &DatabaseConnection,
+    charge: ChargeId,
+) -> Read<Vec<ProviderReply>> {
+    let mut select = whole(provider_replies::TABLE, &provider_replies::COLUMNS);
+    let select = select.and_where(Expr::col("charge").eq(id(charge.uuid())));
+    let rows = ask(database, select).await?;
+    let replies: Read<Vec<ProviderReply>> = rows.iter().map(provider_replies::read).collect();
+    let mut replies = replies?;
+    replies.sort_by_key(|reply| reply.kind);
+    Ok(replies)
+}
+
 /// A refund of any scope.
 pub(crate) async fn refund(
     database: &DatabaseConnection,
@@ -146,7 +162,9 @@ pub(crate) async fn event(
 ) -> Read<Option<StoredEvent>> {
     let mut select = list(events::TABLE, &events::COLUMNS, scope);
     let rows = ask(database, select.and_where(Expr::col("id").eq(id(event.uuid())))).await?;
-    rows.first().map(|row| events::read(row, 0)).transpose()
+    let mut found = rows.iter().map(|row| events::read(row, 0)).collect::<Read<Vec<_>>>()?;
+    make_whole(database, &mut found).await?;
+    Ok(found.pop())
 }
 
 /// Events of a scope, newest first.
@@ -164,7 +182,37 @@ pub(crate) async fn events(
         select.and_where(Expr::col("kind").eq(kind.as_str()));
     }
     let rows = paged(database, select, bounds(page, EventId::uuid)).await?;
-    rows.iter().map(|row| events::read(row, 0)).collect()
+    let mut found = rows.iter().map(|row| events::read(row, 0)).collect::<Read<Vec<_>>>()?;
+    make_whole(database, &mut found).await?;
+    Ok(found)
+}
+
+/// Texts that are kept short become whole again: see [`event_bodies`].
+async fn make_whole(database: &DatabaseConnection, found: &mut [StoredEvent]) -> Read<()> {
+    for at in 0..found.len() {
+        let Some(number) = event_bodies::ends_like(&found[at])? else { continue };
+        let charge = found[at].event.charge;
+        let is_it =
+            |other: &&StoredEvent| other.event.charge == charge && other.event.sequence == number;
+        let whole = match found.iter().find(is_it) {
+            Some(known) => known.body.clone(),
+            None => body_of(database, charge, number).await?,
+        };
+        event_bodies::lengthen(&mut found[at], &whole);
+    }
+    Ok(())
+}
+
+async fn body_of(database: &DatabaseConnection, charge: ChargeId, number: i64) -> Read<String> {
+    let select = Query::select()
+        .column("body")
+        .from(events::TABLE)
+        .and_where(Expr::col("charge").eq(id(charge.uuid())))
+        .and_where(Expr::col("sequence").eq(number))
+        .to_owned();
+    let rows = ask(database, &select).await?;
+    let row = rows.first().ok_or_else(|| damaged(&"the event that another ends like is gone"))?;
+    row.cell(0)
 }
 
 /// All endpoints of a scope, newest first.
@@ -196,9 +244,12 @@ pub(crate) async fn delivery(
         .to_owned();
     let rows = ask(database, &select).await?;
     let Some(row) = rows.first() else { return Ok(None) };
+    let mut event = [events::read(row, deliveries::COLUMNS.len())?];
+    make_whole(database, &mut event).await?;
+    let [event] = event;
     Ok(Some(LoadedDelivery {
         delivery: deliveries::read(row, 0)?,
-        event: events::read(row, deliveries::COLUMNS.len())?,
+        event,
         endpoint: endpoints::read(row, deliveries::COLUMNS.len() + events::COLUMNS.len())?,
     }))
 }

@@ -17,13 +17,13 @@ use tongbao_engine::StoreError;
 /// How long to wait for a lock that a command of the same binary holds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Pages of 8 KiB and a log of 24 MB before it is folded in: both were measured to save work. The
-/// size of the pages is settled when the file is made.
+/// Pages of 8 KiB were measured to save work. Their size is settled when the file is made.
 pub(crate) const PAGE_SIZE: u32 = 8192;
 
-/// What a connection that writes is told, beside what the file remembers.
+/// What a connection that writes is told, beside what the file remembers. Folding the log in is
+/// for [`crate::sqlite_log`].
 pub(crate) const TO_WRITE: [(&str, &str); 3] =
-    [("synchronous", "full"), ("cache_size", "-16000"), ("wal_autocheckpoint", "3000")];
+    [("synchronous", "full"), ("cache_size", "-16000"), ("wal_autocheckpoint", "0")];
 
 /// There are some thirty statements; the builders make a few more.
 const STATEMENTS_KEPT: usize = 128;

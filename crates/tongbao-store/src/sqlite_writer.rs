@@ -9,6 +9,7 @@ use crate::error::Fault;
 use crate::plan::Plan;
 use crate::sqlite::say;
 use crate::sqlite_batch::{self, Texts, Unsettled};
+use crate::sqlite_log::Log;
 use crate::work::{Done, Work, perform};
 use futures_util::FutureExt;
 use rusqlite::Connection;
@@ -53,16 +54,22 @@ struct Task {
     queue: mpsc::Receiver<Message>,
     batch_max: usize,
     texts: Texts,
+    log: Log,
     /// Held as long as this process may write.
     lock: Option<File>,
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, lock: Option<File>, batch_max: usize) -> Writer {
+    pub(crate) fn start(
+        connection: Connection,
+        log: Log,
+        lock: Option<File>,
+        batch_max: usize,
+    ) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let batch_max = batch_max.max(1);
-        let task = Task { connection, queue, batch_max, texts: Texts::default(), lock };
+        let task = Task { connection, queue, batch_max, texts: Texts::default(), log, lock };
         on_thread_of_its_own("sqlite-writer", || task.run());
         Writer(sender)
     }
@@ -93,6 +100,7 @@ impl Task {
     fn run(mut self) {
         let mut stopping = None;
         let mut is_busy = false;
+        Log::watch(&self.connection);
         while stopping.is_none() {
             let Some(first) = self.queue.blocking_recv() else { break };
             if is_busy && self.batch_max > 1 && self.queue.len() < ENOUGH {
@@ -111,9 +119,11 @@ impl Task {
             is_busy = units.len() > 1;
             if !units.is_empty() {
                 self.write(units);
+                self.log.after_commit(&self.connection);
             }
         }
         self.queue.close();
+        self.log.stop();
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "the database did not close cleanly");
         }

@@ -10,7 +10,7 @@ use crate::work::{Done, Work};
 use crate::{reads, servers};
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
-use tongbao_core::{Delivery, Endpoint, Job, Loaded, Refund, Scope};
+use tongbao_core::{Delivery, Endpoint, Job, Loaded, ProviderReply, Refund, Scope};
 use tongbao_engine::{
     ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
     IdempotencyRow, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
@@ -75,6 +75,11 @@ impl Store for SqlStore {
         self.write(Work::Commit(Box::new(Plan::of(commit)))).await.map(drop)
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), CommitError> {
+        let plans = commits.into_iter().map(Plan::of).collect();
+        self.write(Work::Commits(plans)).await.map(drop)
+    }
+
     async fn charge(&self, id: ChargeId) -> Result<Option<Loaded>, StoreError> {
         reads::charge(&self.reads, id).await
     }
@@ -97,6 +102,10 @@ impl Store for SqlStore {
         page: Page<ChargeId>,
     ) -> Result<Vec<Loaded>, StoreError> {
         reads::charges(&self.reads, scope, filter, page).await
+    }
+
+    async fn provider_replies(&self, charge: ChargeId) -> Result<Vec<ProviderReply>, StoreError> {
+        reads::provider_replies(&self.reads, charge).await
     }
 
     async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {

@@ -16,6 +16,8 @@ use tongbao_types::Timestamp;
 pub(crate) enum Work {
     /// Write a commit.
     Commit(Box<Plan>),
+    /// Write many commits, or none of them.
+    Commits(Vec<Plan>),
     /// Lease jobs.
     Claim(Claim),
     /// Keep a row of `api_keys`.
@@ -43,6 +45,11 @@ pub(crate) async fn perform<T: Transaction + ?Sized>(
     let mut done = Done::default();
     match work {
         Work::Commit(plan) => commit::apply(plan, transaction).await?,
+        Work::Commits(plans) => {
+            for plan in plans {
+                commit::apply(plan, transaction).await?;
+            }
+        }
         Work::Claim(claim) => done.jobs = queue::claim(claim, transaction).await?,
         Work::SaveApiKey(row) => {
             let known = OnConflict::column("id").update_columns(api_keys::COLUMNS).to_owned();

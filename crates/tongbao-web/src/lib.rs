@@ -1,5 +1,5 @@
 //! HTTP plumbing that the faces share: serving connections, keys, request ids, limits, headers,
-//! server-sent events.
+//! server-sent events, drawing codes.
 //!
 //! Nothing here knows a route or a public object; errors are the engine's, and each face turns
 //! them into replies of its own.
@@ -7,6 +7,8 @@
 pub mod auth;
 pub mod client_address;
 pub mod limits;
+pub mod qr;
+pub mod raw;
 pub mod request_id;
 pub mod security_headers;
 pub mod serve;

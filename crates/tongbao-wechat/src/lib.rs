@@ -5,6 +5,7 @@
 //! what to do with an answer. Read `v3/order.rs` first, it is the pattern for the rest.
 
 mod account;
+mod auth_code;
 mod bill;
 mod china;
 mod error;
@@ -21,10 +22,12 @@ mod xml;
 pub use account::{
     AccountError, Merchant, PlatformKey, PlatformKeys, SignType, V2Credentials, V3Credentials,
 };
+pub use auth_code::is_auth_code;
 pub use bill::{
-    BILL_LINE_BYTES_MAX, BillDate, BillError, BillFee, BillLines, BillPacking, BillProblem,
-    BillReader, BillRow, BillSummary, BillType, FundAccount, FundColumns, FundDirection, FundLine,
-    RefundLine, TradeColumns, TradeKind, TradeLine, write_fund_bill, write_trade_bill,
+    BILL_LINE_BYTES_MAX, BillDate, BillError, BillFee, BillFile, BillLines, BillPacking,
+    BillProblem, BillReader, BillRow, BillSummary, BillType, FundAccount, FundColumns,
+    FundDirection, FundLine, RefundLine, TradeColumns, TradeKind, TradeLine, write_fund_bill,
+    write_trade_bill,
 };
 pub use china::{compact_time, read_compact_time, read_spaced_time, rfc3339_time, spaced_time};
 pub use error::{

@@ -179,8 +179,28 @@ pub enum Prepaid {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn trade(out_trade_no: &str, state: TradeState) -> Trade {
+        let paid = Paid {
+            transaction_id: "4200000263201902167700136502".to_owned(),
+            total: Fen(101),
+            payer_total: Some(Fen(100)),
+            currency: "CNY".to_owned(),
+            openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
+            trade_type: Some("NATIVE".to_owned()),
+            bank_type: Some("OTHERS".to_owned()),
+            success_time: "2026-11-21T00:00:00+08:00".parse().ok(),
+        };
+        Trade {
+            out_trade_no: out_trade_no.to_owned(),
+            state_desc: state.description().to_owned(),
+            attach: String::new(),
+            paid: state.is_paid().then_some(paid),
+            state,
+        }
+    }
 
     #[test]
     fn every_state_reads_back_and_a_new_word_is_kept() {

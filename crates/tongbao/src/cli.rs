@@ -30,6 +30,12 @@ pub(crate) enum Command {
     /// Make, list and revoke the API keys of an app
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Bring the tables up to date, copy the database, check that its rows fit
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Bring over what an older service had
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Print the OpenAPI document of /v1
     Openapi,
 }
@@ -59,6 +65,9 @@ pub(crate) struct DemoArgs {
     /// Do not draw QR codes
     #[arg(long)]
     pub(crate) no_qr: bool,
+    /// Play one payment through the routes of each of the five older services instead
+    #[arg(long)]
+    pub(crate) profiles: bool,
 }
 
 /// `tongbao serve`.
@@ -138,6 +147,86 @@ pub(crate) struct RevokeKeyArgs {
     pub(crate) app: String,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
+}
+
+/// `tongbao db`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbCommand {
+    /// Bring the tables up to date, as `serve` does at its start
+    Migrate(DbArgs),
+    /// Copy an SQLite database into a new file, also while a gateway runs over it
+    Backup(BackupArgs),
+    /// Look for rows that do not fit each other; exit code 1 if there are any
+    Check(DbArgs),
+}
+
+/// `tongbao db migrate` and `tongbao db check`.
+#[derive(Debug, Args)]
+pub(crate) struct DbArgs {
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao db backup`.
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The new file; nothing may be there yet
+    pub(crate) target: PathBuf,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao import`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Make charges of the orders that an older service placed, from a CSV file
+    ///
+    /// The first line names the columns, in any order: order_no, amount_fen or amount_yuan,
+    /// subject, channel, created_at and status (open or paid); and if you want out_trade_no,
+    /// account, profile, expires_at, provider_trade_no, paid_at and metadata.NAME for notes of
+    /// your own. The whole file is checked first; with a single problem nothing is written. What
+    /// the file says about payments is not believed: the provider is asked about each order. The
+    /// same file may be imported again.
+    Orders(ImportOrdersArgs),
+    /// Print a tongbao.toml made of wepay's config.json
+    ///
+    /// The keys and certificates of the merchants go into files of their own, which you alone can
+    /// read; the printed configuration names them. Files that are there with other contents are
+    /// left alone. Nothing is asked of WeChat Pay.
+    Wepay(ImportWepayArgs),
+}
+
+/// `tongbao import orders`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportOrdersArgs {
+    /// The orders, in UTF-8 or GB18030
+    #[arg(value_name = "FILE.csv")]
+    pub(crate) file: PathBuf,
+    /// Only check the file; write nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Whose charges they become; may be left out if there is one app
+    #[arg(long)]
+    pub(crate) app: Option<String>,
+    /// Whether they are orders at the provider or at its sandbox
+    #[arg(long, value_enum, default_value = "live")]
+    pub(crate) mode: KeyMode,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao import wepay`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportWepayArgs {
+    /// wepay's configuration, with its .p12 files in the same folder
+    #[arg(value_name = "CONFIG.json")]
+    pub(crate) config: PathBuf,
+    /// Folder for the keys and certificates
+    #[arg(long, value_name = "DIR", default_value = "secrets")]
+    pub(crate) out: PathBuf,
+    /// The app that gets the merchants' accounts
+    #[arg(long, default_value = "shop")]
+    pub(crate) app: String,
 }
 
 /// Where the configuration comes from.

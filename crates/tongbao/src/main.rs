@@ -21,6 +21,11 @@ use cli::{Cli, Command};
 use config::ConfigError;
 use std::process::ExitCode;
 
+const _: () = assert!(
+    !tongbao_types::BUGS_ARE_COMPILED,
+    "this build has the simulation's planted bugs in it; build without the feature `planted`"
+);
+
 fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2 and help.
     let cli = Cli::parse();
@@ -55,6 +60,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             Command::Serve(args) => commands::serve::run(args).await,
             Command::Sandbox(args) => commands::sandbox::run(args).await,
             Command::Keys(command) => commands::keys::run(command).await,
+            Command::Db(command) => commands::db::run(command).await,
+            Command::Import(command) => commands::import::run(command).await,
             Command::Openapi => commands::openapi::run(),
         }
     })

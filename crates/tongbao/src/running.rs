@@ -12,9 +12,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tongbao_api::ApiSettings;
+use tongbao_compat::CompatSettings;
 use tongbao_engine::{Clock, Engine};
 use tongbao_sandbox::{Options, Sandbox, SandboxClock};
-use tongbao_web::{IpNet, Serving};
+use tongbao_web::Serving;
 
 /// Whose time the gateway keeps when a sandbox is beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +77,7 @@ pub(crate) async fn start(
     let sandbox_stop = CancellationToken::new();
     let sandbox = beside.base.clone();
     let sandbox_task = beside.serve(&sandbox_stop);
-    let trusted_proxies = std::mem::take(&mut config.server.trusted_proxies);
-    let mut gateway_tasks = serve(&engine, listener, trusted_proxies, stop);
+    let mut gateway_tasks = serve(&engine, listener, &wiring::compat(&config), stop);
     if let Some(clock) = moved {
         gateway_tasks.push(tokio::spawn(wake_when_moved(engine.clone(), clock, stop.clone())));
     }
@@ -149,11 +149,13 @@ impl Beside {
 fn serve(
     engine: &Engine,
     listener: TcpListener,
-    trusted_proxies: Vec<IpNet>,
+    compat: &CompatSettings,
     stop: &CancellationToken,
 ) -> Vec<JoinHandle<()>> {
+    let trusted_proxies = compat.trusted_proxies.clone();
     let settings = ApiSettings { trusted_proxies, stop: stop.clone() };
     let router = tongbao_api::router(engine.clone(), settings);
+    let router = router.merge(tongbao_compat::router(engine, compat));
     let serving = Serving::default();
     vec![
         tokio::spawn(tongbao_web::serve(listener, router, serving, stop.clone())),

@@ -1,7 +1,7 @@
 //! From a configuration to an engine: the database is opened, accounts become adapters, the ports
 //! get their real implementations. Nothing runs yet; that is `running.rs`.
 
-use crate::config::{AccountConfig, Config, default_name};
+use crate::config::{AccountConfig, AppConfig, CompatConfig, Config, default_name};
 use crate::host::OsDice;
 use crate::wire::HttpWire;
 use anyhow::Context;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tongbao_channels::{
     AccountSetup, AlipayKeys, AlipayLegacyKeys, Keys, WechatV2Keys, WechatV3Keys, adapter,
 };
+use tongbao_compat::{CompatSettings, ModeAccounts, ProfileSetup, WepayEnv, WepayMerchant};
 use tongbao_engine::{Account, App, Clock, Engine, Ports, Setup};
 use tongbao_sandbox::Credentials;
 use tongbao_types::{AccountName, AppName, Mode, Provider, Secret, Span};
@@ -48,14 +49,93 @@ pub(crate) async fn engine(
         dice: Arc::new(OsDice),
     };
     let setup = Setup {
-        apps: config.apps.iter().map(|a| App { name: a.name.clone(), policy: a.policy }).collect(),
+        apps: config.apps.iter().map(|one| app(one, config)).collect(),
         accounts,
         polling: config.polling,
         public_url: public_url.to_owned(),
         egress: config.egress.clone(),
         call_timeout: CALL_TIMEOUT,
+        callbacks: tongbao_compat::forwards(compat(config)),
     };
     Engine::new(ports, setup).map_err(anyhow::Error::msg)
+}
+
+fn app(app: &AppConfig, config: &Config) -> App {
+    let keeps_replies = config.compat.iter().any(|compat| compat.app == app.name);
+    App { name: app.name.clone(), policy: app.policy, keeps_replies }
+}
+
+/// The profiles with the accounts that they go through.
+pub(crate) fn compat(config: &Config) -> CompatSettings {
+    let profiles = config.compat.iter().map(|compat| Arc::new(profile(compat, config))).collect();
+    CompatSettings { trusted_proxies: config.server.trusted_proxies.clone(), profiles }
+}
+
+fn profile(compat: &CompatConfig, config: &Config) -> ProfileSetup {
+    let app = config.apps.iter().find(|app| app.name == compat.app);
+    let accounts = app.map_or(&[][..], |app| &app.accounts);
+    ProfileSetup {
+        profile: compat.profile,
+        app: compat.app.clone(),
+        livemode: compat.livemode,
+        allow_from: compat.allow_from.clone(),
+        test: mode_accounts(accounts, Mode::Test, compat),
+        live: mode_accounts(accounts, Mode::Live, compat),
+        alipay_account: compat.alipay_account.clone(),
+        merchants: merchants(accounts, compat),
+        cb_notify_url: compat.cb_notify_url.clone(),
+        payment_function_url: compat.payment_function_url.clone(),
+    }
+}
+
+/// The older services speak WeChat's API v2 and Alipay's OpenAPI 2.0, so those come first.
+fn mode_accounts(accounts: &[AccountConfig], mode: Mode, compat: &CompatConfig) -> ModeAccounts {
+    let own = || accounts.iter().filter(|account| account.mode == mode);
+    let first = |is: fn(&Keys) -> bool| {
+        own().find(|account| is(&account.keys)).map(|account| account.name.clone())
+    };
+    let chosen = own().find(|account| Some(&account.name) == compat.account.as_ref());
+    let chosen = chosen.map(|account| account.name.clone());
+    ModeAccounts {
+        wechat: chosen.or_else(|| first(|keys| matches!(keys, Keys::WechatV2(_)))),
+        alipay: first(|keys| matches!(keys, Keys::AlipayOpen(_))),
+        alipay_legacy: first(|keys| matches!(keys, Keys::AlipayLegacy(_))),
+    }
+}
+
+/// wepay's merchants: those that are configured, and in a mode without any the account that serves
+/// the profile there.
+fn merchants(accounts: &[AccountConfig], compat: &CompatConfig) -> Vec<WepayMerchant> {
+    let find = |name: &AccountName| accounts.iter().find(|account| account.name == *name);
+    let listed = compat.merchants.iter().filter_map(|merchant| {
+        let account = find(&merchant.account)?;
+        wepay_merchant(account, Some(merchant.env), merchant.cb_notify_url.clone())
+    });
+    let mut all: Vec<WepayMerchant> = listed.collect();
+    for mode in [Mode::Live, Mode::Test] {
+        if all.iter().all(|merchant| merchant.mode != mode) {
+            let usual = mode_accounts(accounts, mode, compat).wechat;
+            let usual = usual.and_then(|name| wepay_merchant(find(&name)?, None, None));
+            all.extend(usual);
+        }
+    }
+    all
+}
+
+fn wepay_merchant(
+    account: &AccountConfig,
+    env: Option<WepayEnv>,
+    cb_notify_url: Option<String>,
+) -> Option<WepayMerchant> {
+    let (app_id, mch_id) = account.keys.wechat_ids()?;
+    Some(WepayMerchant {
+        env,
+        mode: account.mode,
+        app_id: app_id.to_owned(),
+        mch_id: mch_id.to_owned(),
+        account: account.name.clone(),
+        cb_notify_url,
+    })
 }
 
 /// Gives every app test accounts at the sandbox, after those that it has.
@@ -68,7 +148,9 @@ pub(crate) fn add_sandbox_accounts(config: &mut Config, credentials: &Credential
             taken.insert(name.clone());
             let endpoint = Some(base.to_owned());
             let mode = Mode::Test;
-            app.accounts.push(AccountConfig { name, mode, endpoint, endpoint_ca: None, keys });
+            let (endpoint_ca, notify_url) = (None, None);
+            let account = AccountConfig { name, mode, endpoint, endpoint_ca, notify_url, keys };
+            app.accounts.push(account);
         }
     }
 }
@@ -143,6 +225,7 @@ fn accounts(config: &Config, public_url: &str) -> anyhow::Result<Vec<Account>> {
                 endpoint: account.endpoint.clone(),
                 endpoint_ca: account.endpoint_ca.clone(),
                 public_url: public_url.to_owned(),
+                notify_url: account.notify_url.clone(),
             };
             let adapter = adapter(setup)
                 .with_context(|| format!("app {}, account {}", app.name, account.name))?;

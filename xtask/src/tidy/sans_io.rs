@@ -20,6 +20,7 @@ const SPAWNS: &[&str] = &["tokio::spawn", "task::spawn", "thread::spawn"];
 /// Where tasks may be started: each of these waits for its tasks or is the process itself.
 const SPAWNS_ALLOWED: &[&str] = &[
     "crates/tongbao-engine/src/jobs/runner.rs",
+    "crates/tongbao-store/src/backup.rs",
     "crates/tongbao-store/src/sqlite_loader.rs",
     "crates/tongbao-store/src/sqlite_writer.rs",
     "crates/tongbao-web/src/serve.rs",

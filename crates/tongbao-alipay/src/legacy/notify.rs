@@ -7,8 +7,7 @@
 use super::account::Credentials;
 use super::direct_pay::SERVICE;
 use super::sign::{self, SIGN_TYPE};
-use crate::open::NoticeError;
-use crate::open::notify::SIZE_MAX;
+use crate::notice::{self, NoticeError};
 use crate::verified::{Verified, seal};
 use crate::{Charset, Params, TradeStatus, beijing};
 use tongbao_types::{Fen, HttpRequest, Method, OutTradeNo, Secret, Timestamp, TradeNo};
@@ -79,26 +78,12 @@ pub fn verify_return(
 }
 
 fn checked(credentials: &Credentials, form: &[u8]) -> Result<Params, NoticeError> {
-    if form.len() > SIZE_MAX {
-        return Err(NoticeError::TooLarge);
-    }
-    let params = Params::read(form).map_err(NoticeError::NotAForm)?;
-    let signature = params.filled("sign").ok_or(NoticeError::SignatureMissing)?;
-    let sign_type = params.filled("sign_type").unwrap_or_default();
-    if sign_type != SIGN_TYPE {
-        let sign_type = match sign_type.as_ref() {
-            "" => "missing".to_owned(),
-            named => named.chars().take(20).collect(),
-        };
-        return Err(NoticeError::SignatureDowngraded { sign_type });
-    }
-    if !sign::verify(credentials.key(), &sign::string(&params), &signature) {
-        return Err(NoticeError::SignatureMismatch);
-    }
+    let params = notice::checked(form, SIGN_TYPE, |params, signature| {
+        sign::verify(credentials.key(), &sign::string(params), signature)
+    })?;
     if params.filled("seller_id").as_deref() != Some(credentials.partner()) {
         return Err(NoticeError::AccountMismatch { field: "seller_id" });
     }
-    drop(signature);
     Ok(params)
 }
 
@@ -164,10 +149,7 @@ impl Notification {
     fn read(params: &Params) -> Result<Notification, NoticeError> {
         let text = |name: &str| params.filled(name).map(|text| text.into_owned());
         let required = |name| text(name).ok_or(NoticeError::Malformed(name));
-        let time = |name| match text(name) {
-            None => Ok(None),
-            Some(text) => beijing::parse(&text).map(Some).ok_or(NoticeError::Malformed(name)),
-        };
+        let time = |name| notice::time(params, name);
         let out_trade_no = OutTradeNo::new(required("out_trade_no")?);
         let trade_no = TradeNo::new(required("trade_no")?);
         let total_fee = Fen::from_yuan(&required("total_fee")?);
@@ -205,6 +187,7 @@ fn signed(mut params: Params, key: &Secret<String>) -> Params {
 mod tests {
     use super::*;
     use crate::ParamsError;
+    use crate::notice::SIZE_MAX;
     use proptest::prelude::*;
 
     const STRING: &str = include_str!("../../vectors/mapi.notification.string");

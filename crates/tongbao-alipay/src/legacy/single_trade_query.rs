@@ -113,9 +113,7 @@ impl SingleTradeQuery {
             return Err(ReplyError::SignatureMismatch);
         }
         let trade = Trade::read(&params)?;
-        if !self.trade.is_of(&trade.out_trade_no, Some(&trade.trade_no)) {
-            return Err(ReplyError::OtherOrder);
-        }
+        self.trade.check(&trade.out_trade_no, Some(&trade.trade_no))?;
         Ok(TradeAnswer::Found(trade))
     }
 

@@ -99,15 +99,13 @@ impl AppPay {
         credentials: &Credentials,
         result: &str,
     ) -> Result<Answer<AppResult>, ReplyError> {
-        let members = match envelope::reply_with(credentials, METHOD, result, &["10000"])? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = AppResult::read(&members)?;
-        if reply.out_trade_no != self.order.out_trade_no || reply.app_id != credentials.app_id() {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        let answer = envelope::reply_with(credentials, METHOD, result, &["10000"])?;
+        answer.then(|members| {
+            let reply = AppResult::read(&members)?;
+            let is_own = reply.out_trade_no == self.order.out_trade_no
+                && reply.app_id == credentials.app_id();
+            if is_own { Ok(reply) } else { Err(ReplyError::OtherOrder) }
+        })
     }
 
     /// The gateway's side: from the decrypted `biz_content` (the request is read with

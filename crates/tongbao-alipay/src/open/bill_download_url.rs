@@ -101,16 +101,8 @@ impl BillDownloadUrl {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<BillDownloadUrlReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let bill_download_url = members.required("bill_download_url")?;
-        let schemes = ["https://", "http://"];
-        if !schemes.iter().any(|scheme| bill_download_url.starts_with(scheme)) {
-            return Err(ReplyError::Malformed("bill_download_url"));
-        }
-        Ok(Answer::Done(BillDownloadUrlReply { bill_download_url }))
+        let answer = envelope::reply(credentials, METHOD, response)?;
+        answer.then(|members| BillDownloadUrlReply::read(&members))
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -127,8 +119,20 @@ impl BillDownloadUrl {
 impl BillDownloadUrlReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new().text("bill_download_url", &self.bill_download_url);
-        request.answer(&members.to_reply(), sealing)
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new().text("bill_download_url", &self.bill_download_url)
+    }
+
+    pub(crate) fn read(members: &Reader) -> Result<BillDownloadUrlReply, ReplyError> {
+        let bill_download_url = members.required("bill_download_url")?;
+        let schemes = ["https://", "http://"];
+        if !schemes.iter().any(|scheme| bill_download_url.starts_with(scheme)) {
+            return Err(ReplyError::Malformed("bill_download_url"));
+        }
+        Ok(BillDownloadUrlReply { bill_download_url })
     }
 }
 

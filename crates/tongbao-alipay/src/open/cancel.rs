@@ -49,7 +49,7 @@ impl CancelAction {
         }
     }
 
-    pub(crate) fn from_word(word: &str) -> Option<CancelAction> {
+    fn from_word(word: &str) -> Option<CancelAction> {
         [CancelAction::Close, CancelAction::Refund].into_iter().find(|a| a.as_str() == word)
     }
 }
@@ -66,25 +66,20 @@ impl Cancel {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<CancelReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let must_retry = members.read_as("retry_flag", |flag| match flag {
-            "Y" => Some(true),
-            "N" => Some(false),
-            _ => None,
-        })?;
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<CancelReply, ReplyError> {
+        let must_retry = members.flag("retry_flag")?;
         let reply = CancelReply {
             out_trade_no: members.out_trade_no()?,
             trade_no: members.trade_no()?,
             must_retry: must_retry.ok_or(ReplyError::Malformed("retry_flag"))?,
             action: members.read_as("action", CancelAction::from_word)?,
         };
-        if !self.trade.is_of(&reply.out_trade_no, reply.trade_no.as_ref()) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        self.trade.check(&reply.out_trade_no, reply.trade_no.as_ref())?;
+        Ok(reply)
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -97,12 +92,15 @@ impl Cancel {
 impl CancelReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .maybe("action", self.action.map(CancelAction::as_str))
             .text("out_trade_no", self.out_trade_no.as_str())
-            .text("retry_flag", if self.must_retry { "Y" } else { "N" })
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        request.answer(&members.to_reply(), sealing)
+            .flag("retry_flag", self.must_retry)
+            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str))
     }
 }
 

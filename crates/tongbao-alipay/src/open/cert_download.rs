@@ -37,10 +37,16 @@ impl CertDownload {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<Certificate>, ReplyError> {
-        let members = match envelope::reply_without_signature(METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
+        let answer = envelope::reply_without_signature(METHOD, response)?;
+        answer.then(|members| self.certificate(&members, credentials, now))
+    }
+
+    fn certificate(
+        &self,
+        members: &Reader,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Certificate, ReplyError> {
         let malformed = ReplyError::Malformed("alipay_cert_content");
         let pem = base64::decode(&members.required("alipay_cert_content")?);
         let pem = pem.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(malformed.clone())?;
@@ -52,7 +58,7 @@ impl CertDownload {
         if leaf.alipay_sn() != self.alipay_cert_sn || !trust.leads_to_root(&leaf, &all, now) {
             return Err(ReplyError::CertificateUntrusted);
         }
-        Ok(Answer::Done(leaf))
+        Ok(leaf)
     }
 
     /// The gateway's side: from the decrypted `biz_content`.

@@ -41,16 +41,15 @@ impl Close {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<CloseReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<CloseReply, ReplyError> {
         let reply =
             CloseReply { out_trade_no: members.out_trade_no()?, trade_no: members.trade_no()? };
-        if !self.trade.is_of(&reply.out_trade_no, reply.trade_no.as_ref()) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        self.trade.check(&reply.out_trade_no, reply.trade_no.as_ref())?;
+        Ok(reply)
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -63,10 +62,13 @@ impl Close {
 impl CloseReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .text("out_trade_no", self.out_trade_no.as_str())
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        request.answer(&members.to_reply(), sealing)
+            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str))
     }
 }
 

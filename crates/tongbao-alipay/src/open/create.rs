@@ -50,7 +50,7 @@ pub struct CreateReply {
 impl Create {
     /// The call, signed.
     pub fn encode(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        envelope::request(credentials, call, METHOD, &self.biz_content())
+        envelope::request(credentials, call, METHOD, &self.write().to_biz_content())
     }
 
     /// Reads what came back.
@@ -59,16 +59,14 @@ impl Create {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<CreateReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let out_trade_no = members.out_trade_no()?;
-        if out_trade_no != self.order.out_trade_no {
-            return Err(ReplyError::OtherOrder);
-        }
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<CreateReply, ReplyError> {
+        let out_trade_no = self.order.own_number(members)?;
         let trade_no = members.trade_no()?.ok_or(ReplyError::Malformed("trade_no"))?;
-        Ok(Answer::Done(CreateReply { out_trade_no, trade_no }))
+        Ok(CreateReply { out_trade_no, trade_no })
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -82,7 +80,7 @@ impl Create {
         })
     }
 
-    fn biz_content(&self) -> String {
+    pub(crate) fn write(&self) -> Writer {
         let writer = self.order.write();
         let writer = match &self.buyer {
             Buyer::UserId(id) => writer.text("buyer_id", id),
@@ -91,7 +89,6 @@ impl Create {
         writer
             .maybe("op_app_id", self.op_app_id.as_deref())
             .maybe("op_buyer_open_id", self.op_buyer_open_id.as_deref())
-            .to_biz_content()
     }
 }
 
@@ -111,10 +108,13 @@ impl Buyer {
 impl CreateReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .text("out_trade_no", self.out_trade_no.as_str())
-            .text("trade_no", self.trade_no.as_str());
-        request.answer(&members.to_reply(), sealing)
+            .text("trade_no", self.trade_no.as_str())
     }
 }
 

@@ -55,6 +55,11 @@ impl Writer {
         self.maybe(name, value.map(beijing::print).as_deref())
     }
 
+    /// `Y` or `N`.
+    pub(crate) fn flag(self, name: &'static str, value: bool) -> Writer {
+        self.text(name, if value { "Y" } else { "N" })
+    }
+
     /// The members that are texts.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|(name, value)| Some((*name as &str, value.as_str()?)))
@@ -151,6 +156,15 @@ impl Reader {
         self.read_as(name, beijing::parse)
     }
 
+    /// `Y` or `N`.
+    pub(crate) fn flag(&self, name: &'static str) -> Result<Option<bool>, ReplyError> {
+        self.read_as(name, |flag| match flag {
+            "Y" => Some(true),
+            "N" => Some(false),
+            _ => None,
+        })
+    }
+
     /// A list of objects, or JSON text of one; empty if it is absent.
     pub(crate) fn list(&self, name: &'static str) -> Result<Vec<Reader>, ReplyError> {
         let malformed = ReplyError::Malformed(name);
@@ -223,11 +237,16 @@ impl TradeRef {
         }
     }
 
-    /// Whether a reply with these numbers is about this trade.
-    pub(crate) fn is_of(&self, out: &OutTradeNo, trade: Option<&TradeNo>) -> bool {
-        match self {
+    /// A reply with these numbers must be about this trade.
+    pub(crate) fn check(
+        &self,
+        out: &OutTradeNo,
+        trade: Option<&TradeNo>,
+    ) -> Result<(), ReplyError> {
+        let is_own = match self {
             TradeRef::Out(no) => no == out,
             TradeRef::Trade(no) => Some(no) == trade,
-        }
+        };
+        if is_own { Ok(()) } else { Err(ReplyError::OtherOrder) }
     }
 }

@@ -8,72 +8,18 @@
 use super::members::Writer;
 use super::sign::{self, Empty, SIGN_TYPE};
 use crate::account::Credentials;
+use crate::notice::{self, fen, time};
 use crate::verified::{Verified, seal};
-use crate::{Charset, Params, ParamsError, TradeStatus, beijing};
+use crate::{Charset, Params, TradeStatus, beijing};
 use tongbao_crypt::RsaPrivateKey;
-use tongbao_types::{Code, Fen, HttpRequest, Method, OutTradeNo, Timestamp, TradeNo};
+use tongbao_types::{Fen, HttpRequest, Method, OutTradeNo, Timestamp, TradeNo};
+
+pub use crate::notice::{NoticeError, SIZE_MAX};
 
 /// The answer once the message is stored, and the only one that ends the repeats.
 pub const SUCCESS: &str = "success";
 /// The answer to anything else; Alipay will come again.
 pub const FAIL: &str = "fail";
-/// No notification of a trade comes near this many bytes.
-pub const SIZE_MAX: usize = 64 * 1024;
-
-/// Why a notification or a return is not believed. The sentences are for the merchant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoticeError {
-    /// Larger than [`SIZE_MAX`].
-    #[error("The message is larger than 64 KiB; Alipay sends none of that size.")]
-    TooLarge,
-    /// Not a form as Alipay sends it.
-    #[error("The message is not a form as Alipay sends it: {0}.")]
-    NotAForm(#[source] ParamsError),
-    /// Not posted.
-    #[error("The message was not posted; Alipay posts its notifications.")]
-    NotPosted,
-    /// A member is missing or has a form that it must not have.
-    #[error("The message is signed, but its {0} is missing or malformed.")]
-    Malformed(&'static str),
-    /// No `sign`.
-    #[error("The message bears no signature.")]
-    SignatureMissing,
-    /// `sign_type` is not the one that the account is configured for: RSA2, or MD5 for the old
-    /// gateway.
-    #[error("The sign_type of the message is {sign_type}; this account does not accept that.")]
-    SignatureDowngraded {
-        /// What it says.
-        sign_type: String,
-    },
-    /// Not by a key that is believed, or changed on the way.
-    #[error(
-        "The signature does not fit the message and the account's key: it is forged, was changed \
-         on the way, or 支付宝公钥 of another app is configured."
-    )]
-    SignatureMismatch,
-    /// Rightly signed, but for another app or merchant.
-    #[error("The message is for another account: its {field} is not the configured one.")]
-    AccountMismatch {
-        /// The member that differs.
-        field: &'static str,
-    },
-}
-
-impl NoticeError {
-    /// The stable code.
-    pub const fn code(&self) -> Code {
-        match self {
-            NoticeError::TooLarge
-            | NoticeError::NotAForm(_)
-            | NoticeError::NotPosted
-            | NoticeError::Malformed(_) => Code::NoticeMalformed,
-            NoticeError::SignatureMissing => Code::SignatureMissing,
-            NoticeError::SignatureDowngraded { .. } => Code::SignatureDowngraded,
-            NoticeError::SignatureMismatch => Code::SignatureMismatch,
-            NoticeError::AccountMismatch { .. } => Code::AccountMismatch,
-        }
-    }
-}
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,22 +101,9 @@ pub fn claimed_out_trade_no(request: &HttpRequest) -> Option<String> {
 /// Size, syntax, kind of signature, signature, app and merchant: what notifications and returns
 /// have in common.
 pub(super) fn checked(credentials: &Credentials, form: &[u8]) -> Result<Params, NoticeError> {
-    if form.len() > SIZE_MAX {
-        return Err(NoticeError::TooLarge);
-    }
-    let params = Params::read(form).map_err(NoticeError::NotAForm)?;
-    let signature = params.filled("sign").ok_or(NoticeError::SignatureMissing)?;
-    let sign_type = params.filled("sign_type").unwrap_or_default();
-    if sign_type != SIGN_TYPE {
-        let sign_type = match sign_type.as_ref() {
-            "" => "missing".to_owned(),
-            named => named.chars().take(20).collect(),
-        };
-        return Err(NoticeError::SignatureDowngraded { sign_type });
-    }
-    if !sign::verify_message(&credentials.trust().keys(), &params, &signature) {
-        return Err(NoticeError::SignatureMismatch);
-    }
+    let params = notice::checked(form, SIGN_TYPE, |params, signature| {
+        sign::verify_message(&credentials.trust().keys(), params, signature)
+    })?;
     check_account(credentials, &params)?;
     Ok(params)
 }
@@ -282,19 +215,10 @@ impl Notification {
     }
 }
 
-fn fen(params: &Params, name: &'static str) -> Result<Option<Fen>, NoticeError> {
-    let Some(text) = params.filled(name) else { return Ok(None) };
-    Fen::from_yuan(&text).map(Some).map_err(|_| NoticeError::Malformed(name))
-}
-
-fn time(params: &Params, name: &'static str) -> Result<Option<Timestamp>, NoticeError> {
-    let Some(text) = params.filled(name) else { return Ok(None) };
-    beijing::parse(&text).map(Some).ok_or(NoticeError::Malformed(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ParamsError;
     use crate::open::NoticeKind;
     use crate::open::testing::{Both, K1, K1_PUBLIC};
     use proptest::prelude::*;

@@ -3,7 +3,7 @@
 
 use super::members::{Reader, Writer};
 use crate::beijing;
-use crate::error::Refusal;
+use crate::error::{Refusal, ReplyError};
 use tongbao_types::{Amount, Fen, MoneyError, OutTradeNo, Span, Timestamp};
 
 /// When an order that nobody pays closes.
@@ -55,6 +55,12 @@ impl Order {
             Some(Expiry::After(span)) => writer.text("timeout_express", &minutes(span)),
             Some(Expiry::Midnight) => writer.text("timeout_express", "1c"),
         }
+    }
+
+    /// Our number in a reply, which must be that of this order.
+    pub(crate) fn own_number(&self, members: &Reader) -> Result<OutTradeNo, ReplyError> {
+        let number = members.out_trade_no()?;
+        if number == self.out_trade_no { Ok(number) } else { Err(ReplyError::OtherOrder) }
     }
 
     /// The gateway's side. Members that it does not know are passed over, as the gateway does.

@@ -138,13 +138,7 @@ impl Scene {
 impl Pay {
     /// The call, signed.
     pub fn encode(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let biz_content = self
-            .order
-            .write()
-            .text("auth_code", self.auth_code.as_str())
-            .text("scene", self.scene.as_str())
-            .to_biz_content();
-        envelope::request(credentials, call, METHOD, &biz_content)
+        envelope::request(credentials, call, METHOD, &self.write().to_biz_content())
     }
 
     /// Reads what came back.
@@ -154,15 +148,19 @@ impl Pay {
         response: &HttpResponse,
     ) -> Result<Answer<PayReply>, ReplyError> {
         let text = envelope::body_text(response)?;
-        let members = match envelope::reply_with(credentials, METHOD, text, &["10000", WAITING])? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = PayReply::read(&members)?;
-        if reply.out_trade_no != self.order.out_trade_no {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        let answer = envelope::reply_with(credentials, METHOD, text, &["10000", WAITING])?;
+        answer.then(|members| {
+            let progress = match members.required("code")?.as_str() {
+                WAITING => PayProgress::WaitingForPayer,
+                _ => PayProgress::Deducted,
+            };
+            PayReply::read(&members, self.order.own_number(&members)?, progress)
+        })
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        let writer = self.order.write().text("auth_code", self.auth_code.as_str());
+        writer.text("scene", self.scene.as_str())
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -182,7 +180,15 @@ impl Pay {
 impl PayReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        let code = match self.progress {
+            PayProgress::Deducted => "10000",
+            PayProgress::WaitingForPayer => WAITING,
+        };
+        request.answer(&self.write().to_reply_with(code), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .maybe("buyer_logon_id", self.buyer_logon_id.as_deref())
             .maybe("buyer_open_id", self.buyer_open_id.as_deref())
             .fen("buyer_pay_amount", self.buyer_pay_amount)
@@ -194,19 +200,19 @@ impl PayReply {
             .fen("point_amount", self.point_amount)
             .fen("receipt_amount", self.receipt_amount)
             .fen("total_amount", self.total_amount)
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        let code = match self.progress {
-            PayProgress::Deducted => "10000",
-            PayProgress::WaitingForPayer => WAITING,
-        };
-        request.answer(&members.to_reply_with(code), sealing)
+            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str))
     }
 
-    fn read(members: &Reader) -> Result<PayReply, ReplyError> {
-        let waiting = members.required("code")? == WAITING;
+    /// The rest of a reply; the protocols say in ways of their own how far the payment is.
+    pub(crate) fn read(
+        members: &Reader,
+        out_trade_no: OutTradeNo,
+        progress: PayProgress,
+    ) -> Result<PayReply, ReplyError> {
+        let is_deducted = progress == PayProgress::Deducted;
         let reply = PayReply {
-            progress: if waiting { PayProgress::WaitingForPayer } else { PayProgress::Deducted },
-            out_trade_no: members.out_trade_no()?,
+            progress,
+            out_trade_no,
             trade_no: members.trade_no()?,
             total_amount: members.fen("total_amount")?,
             gmt_payment: members.time("gmt_payment")?,
@@ -219,10 +225,10 @@ impl PayReply {
             point_amount: members.fen("point_amount")?,
             fund_bill_list: FundBill::read(members, "fund_bill_list")?,
         };
-        if !waiting && reply.trade_no.is_none() {
+        if is_deducted && reply.trade_no.is_none() {
             return Err(ReplyError::Malformed("trade_no"));
         }
-        if !waiting && reply.total_amount.is_none() {
+        if is_deducted && reply.total_amount.is_none() {
             return Err(ReplyError::Malformed("total_amount"));
         }
         Ok(reply)
@@ -237,17 +243,17 @@ pub fn refusal_members() -> Vec<(&'static str, &'static str)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::PayRefusal;
     use crate::open::testing::{Both, K1, order};
 
-    fn call() -> Pay {
+    pub(crate) fn call() -> Pay {
         let auth_code = AuthCode::new("28763443825664394").unwrap();
         Pay { order: order(FACE_TO_FACE_PAYMENT), auth_code, scene: Scene::BarCode }
     }
 
-    fn waiting() -> PayReply {
+    pub(crate) fn waiting() -> PayReply {
         PayReply {
             progress: PayProgress::WaitingForPayer,
             out_trade_no: call().order.out_trade_no,
@@ -265,7 +271,7 @@ mod tests {
         }
     }
 
-    fn deducted() -> PayReply {
+    pub(crate) fn deducted() -> PayReply {
         let source = FundBill {
             fund_channel: "ALIPAYACCOUNT".into(),
             amount: Fen(8888),

@@ -45,16 +45,14 @@ impl Precreate {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<PrecreateReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let out_trade_no = members.out_trade_no()?;
-        if out_trade_no != self.order.out_trade_no {
-            return Err(ReplyError::OtherOrder);
-        }
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<PrecreateReply, ReplyError> {
+        let out_trade_no = self.order.own_number(members)?;
         let qr_code = members.required("qr_code")?;
-        Ok(Answer::Done(PrecreateReply { out_trade_no, qr_code }))
+        Ok(PrecreateReply { out_trade_no, qr_code })
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -67,10 +65,13 @@ impl Precreate {
 impl PrecreateReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .text("out_trade_no", self.out_trade_no.as_str())
-            .text("qr_code", &self.qr_code);
-        request.answer(&members.to_reply(), sealing)
+            .text("qr_code", &self.qr_code)
     }
 }
 

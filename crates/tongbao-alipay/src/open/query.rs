@@ -61,15 +61,14 @@ impl Query {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<QueryReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = QueryReply::read(&members)?;
-        if !self.trade.is_of(&reply.out_trade_no, Some(&reply.trade_no)) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<QueryReply, ReplyError> {
+        let reply = QueryReply::read(members)?;
+        self.trade.check(&reply.out_trade_no, Some(&reply.trade_no))?;
+        Ok(reply)
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -82,7 +81,11 @@ impl Query {
 impl QueryReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .maybe("buyer_logon_id", self.buyer_logon_id.as_deref())
             .maybe("buyer_open_id", self.buyer_open_id.as_deref())
             .fen("buyer_pay_amount", self.buyer_pay_amount)
@@ -94,11 +97,10 @@ impl QueryReply {
             .time("send_pay_date", self.send_pay_date)
             .fen("total_amount", Some(self.total_amount))
             .text("trade_no", self.trade_no.as_str())
-            .text("trade_status", self.trade_status.as_str());
-        request.answer(&members.to_reply(), sealing)
+            .text("trade_status", self.trade_status.as_str())
     }
 
-    pub(crate) fn read(members: &Reader) -> Result<QueryReply, ReplyError> {
+    fn read(members: &Reader) -> Result<QueryReply, ReplyError> {
         Ok(QueryReply {
             out_trade_no: members.out_trade_no()?,
             trade_no: members.trade_no()?.ok_or(ReplyError::Malformed("trade_no"))?,
@@ -134,15 +136,15 @@ pub fn refusal_members(trade: &TradeRef) -> Vec<(&'static str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::open::testing::Both;
 
-    fn call() -> Query {
+    pub(crate) fn call() -> Query {
         Query { trade: TradeRef::Out(OutTradeNo::new("TB20261121000001").unwrap()) }
     }
 
-    fn answer(status: TradeStatus) -> QueryReply {
+    pub(crate) fn answer(status: TradeStatus) -> QueryReply {
         let paid = status.is_paid();
         QueryReply {
             out_trade_no: OutTradeNo::new("TB20261121000001").unwrap(),

@@ -63,16 +63,7 @@ pub struct RefundReply {
 impl Refund {
     /// The call, signed.
     pub fn encode(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let options: &[&str] = if self.with_detail { &[DETAIL] } else { &[] };
-        let biz_content = self
-            .trade
-            .write()
-            .text("refund_amount", &self.refund_amount.fen().to_yuan())
-            .maybe("out_request_no", self.out_request_no.as_deref())
-            .maybe("refund_reason", self.refund_reason.as_deref())
-            .texts("query_options", options)
-            .to_biz_content();
-        envelope::request(credentials, call, METHOD, &biz_content)
+        envelope::request(credentials, call, METHOD, &self.write().to_biz_content())
     }
 
     /// Reads what came back.
@@ -81,15 +72,24 @@ impl Refund {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<RefundReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = RefundReply::read(&members)?;
-        if !self.trade.is_of(&reply.out_trade_no, reply.trade_no.as_ref()) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        let options: &[&str] = if self.with_detail { &[DETAIL] } else { &[] };
+        self.trade
+            .write()
+            .text("refund_amount", &self.refund_amount.fen().to_yuan())
+            .maybe("out_request_no", self.out_request_no.as_deref())
+            .maybe("refund_reason", self.refund_reason.as_deref())
+            .texts("query_options", options)
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<RefundReply, ReplyError> {
+        let reply = RefundReply::read(members)?;
+        self.trade.check(&reply.out_trade_no, reply.trade_no.as_ref())?;
+        Ok(reply)
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -114,26 +114,25 @@ impl Refund {
 impl RefundReply {
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
+        request.answer(&self.write().to_reply(), sealing)
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        Writer::new()
             .maybe("buyer_logon_id", self.buyer_logon_id.as_deref())
             .maybe("buyer_open_id", self.buyer_open_id.as_deref())
             .maybe("buyer_user_id", self.buyer_user_id.as_deref())
-            .text("fund_change", if self.has_fund_change { "Y" } else { "N" })
+            .flag("fund_change", self.has_fund_change)
             .time("gmt_refund_pay", self.gmt_refund_pay)
             .text("out_trade_no", self.out_trade_no.as_str())
             .list(DETAIL, FundBill::write(&self.refund_detail_item_list))
             .fen("refund_fee", Some(self.refund_fee))
             .fen("send_back_fee", self.send_back_fee)
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        request.answer(&members.to_reply(), sealing)
+            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str))
     }
 
-    pub(crate) fn read(members: &Reader) -> Result<RefundReply, ReplyError> {
-        let change = members.read_as("fund_change", |flag| match flag {
-            "Y" => Some(true),
-            "N" => Some(false),
-            _ => None,
-        })?;
+    fn read(members: &Reader) -> Result<RefundReply, ReplyError> {
+        let change = members.flag("fund_change")?;
         Ok(RefundReply {
             out_trade_no: members.out_trade_no()?,
             trade_no: members.trade_no()?,

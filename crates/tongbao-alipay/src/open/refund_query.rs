@@ -17,7 +17,7 @@ use tongbao_types::{Fen, HttpRequest, HttpResponse, OutTradeNo, Timestamp, Trade
 /// The method's name.
 pub const METHOD: &str = "alipay.trade.fastpay.refund.query";
 
-pub(crate) const REFUND_TIME: &str = "gmt_refund_pay";
+const REFUND_TIME: &str = "gmt_refund_pay";
 
 /// The request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,14 +100,7 @@ impl RefundStatus {
 impl RefundQuery {
     /// The call, signed.
     pub fn encode(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let options: &[&str] = if self.with_detail { &[DETAIL, REFUND_TIME] } else { &[] };
-        let biz_content = self
-            .trade
-            .write()
-            .text("out_request_no", &self.out_request_no)
-            .texts("query_options", options)
-            .to_biz_content();
-        envelope::request(credentials, call, METHOD, &biz_content)
+        envelope::request(credentials, call, METHOD, &self.write().to_biz_content())
     }
 
     /// Reads what came back.
@@ -116,18 +109,25 @@ impl RefundQuery {
         credentials: &Credentials,
         response: &HttpResponse,
     ) -> Result<Answer<RefundQueryReply>, ReplyError> {
-        let members = match envelope::reply(credentials, METHOD, response)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = RefundQueryReply::read(&members)?;
-        if let RefundQueryReply::Found(found) = &reply
-            && (!self.trade.is_of(&found.out_trade_no, found.trade_no.as_ref())
-                || found.out_request_no != self.out_request_no)
-        {
-            return Err(ReplyError::OtherOrder);
+        envelope::reply(credentials, METHOD, response)?.then(|members| self.answer(&members))
+    }
+
+    pub(crate) fn write(&self) -> Writer {
+        let options: &[&str] = if self.with_detail { &[DETAIL, REFUND_TIME] } else { &[] };
+        let writer = self.trade.write().text("out_request_no", &self.out_request_no);
+        writer.texts("query_options", options)
+    }
+
+    /// What the members of a reply say of this call.
+    pub(crate) fn answer(&self, members: &Reader) -> Result<RefundQueryReply, ReplyError> {
+        let reply = RefundQueryReply::read(members)?;
+        if let RefundQueryReply::Found(found) = &reply {
+            self.trade.check(&found.out_trade_no, found.trade_no.as_ref())?;
+            if found.out_request_no != self.out_request_no {
+                return Err(ReplyError::OtherOrder);
+            }
         }
-        Ok(Answer::Done(reply))
+        Ok(reply)
     }
 
     /// The gateway's side: from the decrypted `biz_content`.
@@ -154,14 +154,17 @@ impl RefundQueryReply {
 
     /// The gateway's side: the reply to `request`.
     pub fn encode(&self, request: &GatewayRequest, sealing: Sealing<'_>) -> HttpResponse {
-        let members = match self {
-            RefundQueryReply::NothingKnown => Writer::new(),
-            RefundQueryReply::Found(found) => found.write(),
-        };
-        request.answer(&members.to_reply(), sealing)
+        request.answer(&self.write().to_reply(), sealing)
     }
 
-    pub(crate) fn read(members: &Reader) -> Result<RefundQueryReply, ReplyError> {
+    pub(crate) fn write(&self) -> Writer {
+        match self {
+            RefundQueryReply::NothingKnown => Writer::new(),
+            RefundQueryReply::Found(found) => found.write(),
+        }
+    }
+
+    fn read(members: &Reader) -> Result<RefundQueryReply, ReplyError> {
         // A bare reply has neither; one with numbers but without a status is an old one.
         let names = ["out_request_no", "refund_amount", "refund_status"];
         if names.iter().all(|name| members.text(name).is_none()) {
@@ -172,7 +175,7 @@ impl RefundQueryReply {
 }
 
 impl RefundFound {
-    pub(crate) fn write(&self) -> Writer {
+    fn write(&self) -> Writer {
         Writer::new()
             .time(REFUND_TIME, self.gmt_refund_pay)
             .text("out_request_no", &self.out_request_no)
@@ -207,11 +210,11 @@ pub fn refusal_members(trade: &TradeRef) -> Vec<(&'static str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::open::testing::Both;
 
-    fn call() -> RefundQuery {
+    pub(crate) fn call() -> RefundQuery {
         RefundQuery {
             trade: TradeRef::Out(OutTradeNo::new("TB20261121000001").unwrap()),
             out_request_no: "R1".into(),
@@ -219,7 +222,7 @@ mod tests {
         }
     }
 
-    fn found() -> RefundFound {
+    pub(crate) fn found() -> RefundFound {
         let item = FundBill {
             fund_channel: "ALIPAYACCOUNT".into(),
             amount: Fen(100),

@@ -6,7 +6,6 @@ use super::gateway::Sealing;
 use crate::account::Credentials;
 use crate::error::{Answer, ReplyError};
 use crate::open::bill_download_url::{BillDownloadUrl, BillDownloadUrlReply};
-use crate::open::members::Writer;
 use tongbao_types::{HttpRequest, HttpResponse, Timestamp};
 
 /// The path.
@@ -29,23 +28,15 @@ impl BillDownloadUrl {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<BillDownloadUrlReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let bill_download_url = members.required("bill_download_url")?;
-        let schemes = ["https://", "http://"];
-        if !schemes.iter().any(|scheme| bill_download_url.starts_with(scheme)) {
-            return Err(ReplyError::Malformed("bill_download_url"));
-        }
-        Ok(Answer::Done(BillDownloadUrlReply { bill_download_url }))
+        let answer = envelope::reply(credentials, response, now)?;
+        answer.then(|members| BillDownloadUrlReply::read(&members))
     }
 }
 
 impl BillDownloadUrlReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        sealing.answer(&Writer::new().text("bill_download_url", &self.bill_download_url))
+        sealing.answer(&self.write())
     }
 }
 

@@ -5,10 +5,9 @@ use super::envelope::{self, CallContext};
 use super::gateway::Sealing;
 use crate::account::Credentials;
 use crate::error::{Answer, ReplyError};
-use crate::open::cancel::{Cancel, CancelAction, CancelReply};
+use crate::open::cancel::{Cancel, CancelReply};
 use crate::open::close::{Close, CloseReply};
-use crate::open::members::Writer;
-use tongbao_types::{HttpRequest, HttpResponse, Timestamp, TradeNo};
+use tongbao_types::{HttpRequest, HttpResponse, Timestamp};
 
 /// The path of close.
 pub const CLOSE_PATH: &str = "/v3/alipay/trade/close";
@@ -28,26 +27,14 @@ impl Close {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<CloseReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply =
-            CloseReply { out_trade_no: members.out_trade_no()?, trade_no: members.trade_no()? };
-        if !self.trade.is_of(&reply.out_trade_no, reply.trade_no.as_ref()) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl CloseReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        sealing.answer(&members)
+        sealing.answer(&self.write())
     }
 }
 
@@ -64,37 +51,14 @@ impl Cancel {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<CancelReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let must_retry = members.read_as("retry_flag", |flag| match flag {
-            "Y" => Some(true),
-            "N" => Some(false),
-            _ => None,
-        })?;
-        let reply = CancelReply {
-            out_trade_no: members.out_trade_no()?,
-            trade_no: members.trade_no()?,
-            must_retry: must_retry.ok_or(ReplyError::Malformed("retry_flag"))?,
-            action: members.read_as("action", CancelAction::from_word)?,
-        };
-        if !self.trade.is_of(&reply.out_trade_no, reply.trade_no.as_ref()) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl CancelReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .maybe("action", self.action.map(CancelAction::as_str))
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .text("retry_flag", if self.must_retry { "Y" } else { "N" })
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        sealing.answer(&members)
+        sealing.answer(&self.write())
     }
 }
 
@@ -102,9 +66,10 @@ impl CancelReply {
 mod tests {
     use super::*;
     use crate::open::TradeRef;
+    use crate::open::cancel::CancelAction;
     use crate::open::testing::Both;
     use crate::v3::gateway::tests::{call, content, now, sealing};
-    use tongbao_types::OutTradeNo;
+    use tongbao_types::{OutTradeNo, TradeNo};
 
     fn number() -> OutTradeNo {
         OutTradeNo::new("TB20261121000001").unwrap()

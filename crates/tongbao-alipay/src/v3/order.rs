@@ -8,12 +8,10 @@ use super::envelope::{self, CallContext, Received};
 use super::gateway::Sealing;
 use crate::account::Credentials;
 use crate::error::{Answer, ReplyError};
-use crate::open::FundBill;
-use crate::open::create::{Buyer, Create, CreateReply};
-use crate::open::members::{Reader, Writer};
+use crate::open::create::{Create, CreateReply};
 use crate::open::pay::{Pay, PayProgress, PayReply};
 use crate::open::precreate::{Precreate, PrecreateReply};
-use tongbao_types::{HttpRequest, HttpResponse, OutTradeNo, Timestamp, TradeNo};
+use tongbao_types::{HttpRequest, HttpResponse, Timestamp};
 
 /// The path of precreate.
 pub const PRECREATE_PATH: &str = "/v3/alipay/trade/precreate";
@@ -35,37 +33,21 @@ impl Precreate {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<PrecreateReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let out_trade_no = own_number(&members, &self.order.out_trade_no)?;
-        let qr_code = members.required("qr_code")?;
-        Ok(Answer::Done(PrecreateReply { out_trade_no, qr_code }))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl PrecreateReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .text("qr_code", &self.qr_code);
-        sealing.answer(&members)
+        sealing.answer(&self.write())
     }
 }
 
 impl Create {
     /// The call in v3, signed.
     pub fn encode_v3(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let members = match &self.buyer {
-            Buyer::UserId(id) => self.order.write().text("buyer_id", id),
-            Buyer::OpenId(id) => self.order.write().text("buyer_open_id", id),
-        };
-        let members = members
-            .maybe("op_app_id", self.op_app_id.as_deref())
-            .maybe("op_buyer_open_id", self.op_buyer_open_id.as_deref());
-        envelope::post(credentials, call, CREATE_PATH, members)
+        envelope::post(credentials, call, CREATE_PATH, self.write())
     }
 
     /// Reads what came back in v3.
@@ -75,35 +57,21 @@ impl Create {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<CreateReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let out_trade_no = own_number(&members, &self.order.out_trade_no)?;
-        let trade_no = members.trade_no()?.ok_or(ReplyError::Malformed("trade_no"))?;
-        Ok(Answer::Done(CreateReply { out_trade_no, trade_no }))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl CreateReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .text("trade_no", self.trade_no.as_str());
-        sealing.answer(&members)
+        sealing.answer(&self.write())
     }
 }
 
 impl Pay {
     /// The call in v3, signed.
     pub fn encode_v3(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let members = self
-            .order
-            .write()
-            .text("auth_code", self.auth_code.as_str())
-            .text("scene", self.scene.as_str());
-        envelope::post(credentials, call, PAY_PATH, members)
+        envelope::post(credentials, call, PAY_PATH, self.write())
     }
 
     /// Reads what came back in v3. A reply with status 202 may say no more than that.
@@ -113,89 +81,43 @@ impl Pay {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<PayReply>, ReplyError> {
-        let Received { is_pending, members } = match envelope::received(credentials, response, now)?
-        {
-            Answer::Done(received) => received,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let own = &self.order.out_trade_no;
-        let out_trade_no = match members.text("out_trade_no") {
-            None if is_pending => own.clone(),
-            _ => own_number(&members, own)?,
-        };
-        paid(&members, out_trade_no, is_pending).map(Answer::Done)
+        envelope::received(credentials, response, now)?.then(|Received { is_pending, members }| {
+            let out_trade_no = match members.text("out_trade_no") {
+                None if is_pending => self.order.out_trade_no.clone(),
+                _ => self.order.own_number(&members)?,
+            };
+            let progress = match members.time("gmt_payment")? {
+                Some(_) if !is_pending => PayProgress::Deducted,
+                _ => PayProgress::WaitingForPayer,
+            };
+            PayReply::read(&members, out_trade_no, progress)
+        })
     }
-}
-
-fn paid(
-    members: &Reader,
-    out_trade_no: OutTradeNo,
-    is_pending: bool,
-) -> Result<PayReply, ReplyError> {
-    let gmt_payment = members.time("gmt_payment")?;
-    let is_deducted = !is_pending && gmt_payment.is_some();
-    let reply = PayReply {
-        progress: if is_deducted { PayProgress::Deducted } else { PayProgress::WaitingForPayer },
-        out_trade_no,
-        trade_no: members.trade_no()?,
-        total_amount: members.fen("total_amount")?,
-        gmt_payment,
-        buyer_user_id: members.text("buyer_user_id"),
-        buyer_open_id: members.text("buyer_open_id"),
-        buyer_logon_id: members.text("buyer_logon_id"),
-        buyer_pay_amount: members.fen("buyer_pay_amount")?,
-        receipt_amount: members.fen("receipt_amount")?,
-        invoice_amount: members.fen("invoice_amount")?,
-        point_amount: members.fen("point_amount")?,
-        fund_bill_list: FundBill::read(members, "fund_bill_list")?,
-    };
-    if is_deducted && reply.trade_no.is_none() {
-        return Err(ReplyError::Malformed("trade_no"));
-    }
-    if is_deducted && reply.total_amount.is_none() {
-        return Err(ReplyError::Malformed("total_amount"));
-    }
-    Ok(reply)
 }
 
 impl PayReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .maybe("buyer_logon_id", self.buyer_logon_id.as_deref())
-            .maybe("buyer_open_id", self.buyer_open_id.as_deref())
-            .fen("buyer_pay_amount", self.buyer_pay_amount)
-            .maybe("buyer_user_id", self.buyer_user_id.as_deref())
-            .list("fund_bill_list", FundBill::write(&self.fund_bill_list))
-            .time("gmt_payment", self.gmt_payment)
-            .fen("invoice_amount", self.invoice_amount)
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .fen("point_amount", self.point_amount)
-            .fen("receipt_amount", self.receipt_amount)
-            .fen("total_amount", self.total_amount)
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
         match self.progress {
-            PayProgress::Deducted => sealing.answer(&members),
-            PayProgress::WaitingForPayer => sealing.respond(202, &members.to_biz_content()),
+            PayProgress::Deducted => sealing.answer(&self.write()),
+            PayProgress::WaitingForPayer => sealing.respond(202, &self.write().to_biz_content()),
         }
     }
-}
-
-fn own_number(members: &Reader, own: &OutTradeNo) -> Result<OutTradeNo, ReplyError> {
-    let number = members.out_trade_no()?;
-    if number == *own { Ok(number) } else { Err(ReplyError::OtherOrder) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::open::pay::{AuthCode, FACE_TO_FACE_PAYMENT, Scene};
+    use crate::open::create::Buyer;
+    use crate::open::members::Reader;
+    use crate::open::pay::METHOD as PAY_METHOD;
+    use crate::open::pay::tests::{call as pay, deducted, waiting};
     use crate::open::testing::{Both, order};
-    use crate::open::{create, pay, precreate};
+    use crate::open::{create, precreate};
     use crate::v3::gateway::refuse;
     use crate::v3::gateway::tests::{call, content, now, sealing};
     use crate::{PayRefusal, Refusal};
-    use tongbao_types::Fen;
+    use tongbao_types::TradeNo;
 
     fn trade_no() -> TradeNo {
         TradeNo::new("2026112122001400000500000001").unwrap()
@@ -260,44 +182,14 @@ mod tests {
         }
     }
 
-    fn pay() -> Pay {
-        let auth_code = AuthCode::new("28763443825664394").unwrap();
-        Pay { order: order(FACE_TO_FACE_PAYMENT), auth_code, scene: Scene::BarCode }
-    }
-
-    fn deducted() -> PayReply {
-        PayReply {
-            progress: PayProgress::Deducted,
-            out_trade_no: pay().order.out_trade_no,
-            trade_no: Some(trade_no()),
-            total_amount: Some(Fen(8888)),
-            gmt_payment: Some("2026-11-21T06:30:11Z".parse().unwrap()),
-            buyer_user_id: Some("2088000000000002".into()),
-            buyer_open_id: None,
-            buyer_logon_id: Some("buy***@example.com".into()),
-            buyer_pay_amount: Some(Fen(8888)),
-            receipt_amount: Some(Fen(8888)),
-            invoice_amount: Some(Fen(8888)),
-            point_amount: Some(Fen(0)),
-            fund_bill_list: vec![FundBill {
-                fund_channel: "ALIPAYACCOUNT".into(),
-                amount: Fen(8888),
-                real_amount: None,
-                fund_type: None,
-            }],
-        }
-    }
-
     #[test]
     fn a_payment_by_code_passes_between_both_ends() {
-        let progress = PayProgress::WaitingForPayer;
-        let waiting = PayReply { progress, gmt_payment: None, ..deducted() };
-        for reply in [deducted(), waiting] {
+        for reply in [deducted(), waiting()] {
             for both in Both::all() {
                 let sent = pay().encode_v3(&both.merchant, &placing());
                 assert_eq!(sent.target, PAY_PATH);
                 let (method, content) = content(&both, &sent);
-                assert_eq!(method, pay::METHOD);
+                assert_eq!(method, PAY_METHOD);
                 assert!(asks_for_notices(&content));
                 assert_eq!(Pay::read(&content), Ok(pay()));
                 let response = reply.encode_v3(sealing(&both));

@@ -4,7 +4,6 @@ use super::envelope::{self, CallContext};
 use super::gateway::Sealing;
 use crate::account::Credentials;
 use crate::error::{Answer, ReplyError};
-use crate::open::members::Writer;
 use crate::open::query::{Query, QueryReply};
 use tongbao_types::{HttpRequest, HttpResponse, Timestamp};
 
@@ -24,35 +23,14 @@ impl Query {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<QueryReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = QueryReply::read(&members)?;
-        if !self.trade.is_of(&reply.out_trade_no, Some(&reply.trade_no)) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl QueryReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .maybe("buyer_logon_id", self.buyer_logon_id.as_deref())
-            .maybe("buyer_open_id", self.buyer_open_id.as_deref())
-            .fen("buyer_pay_amount", self.buyer_pay_amount)
-            .maybe("buyer_user_id", self.buyer_user_id.as_deref())
-            .fen("invoice_amount", self.invoice_amount)
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .fen("point_amount", self.point_amount)
-            .fen("receipt_amount", self.receipt_amount)
-            .time("send_pay_date", self.send_pay_date)
-            .fen("total_amount", Some(self.total_amount))
-            .text("trade_no", self.trade_no.as_str())
-            .text("trade_status", self.trade_status.as_str());
-        sealing.answer(&members)
+        sealing.answer(&self.write())
     }
 }
 
@@ -61,30 +39,10 @@ mod tests {
     use super::*;
     use crate::TradeStatus;
     use crate::open::TradeRef;
+    use crate::open::query::tests::{answer, call as query};
     use crate::open::testing::{Both, body_text};
     use crate::v3::gateway::tests::{call, content, now, sealing};
-    use tongbao_types::{Fen, OutTradeNo, TradeNo};
-
-    fn query() -> Query {
-        Query { trade: TradeRef::Out(OutTradeNo::new("TB20261121000001").unwrap()) }
-    }
-
-    fn answer() -> QueryReply {
-        QueryReply {
-            out_trade_no: OutTradeNo::new("TB20261121000001").unwrap(),
-            trade_no: TradeNo::new("2026112122001400000500000001").unwrap(),
-            trade_status: TradeStatus::TradeSuccess,
-            total_amount: Fen(8888),
-            send_pay_date: Some("2026-11-21T06:30:11Z".parse().unwrap()),
-            buyer_user_id: Some("2088000000000002".into()),
-            buyer_open_id: None,
-            buyer_logon_id: Some("buy***@example.com".into()),
-            buyer_pay_amount: Some(Fen(0)),
-            receipt_amount: Some(Fen(0)),
-            invoice_amount: Some(Fen(0)),
-            point_amount: Some(Fen(0)),
-        }
-    }
+    use tongbao_types::{OutTradeNo, TradeNo};
 
     #[test]
     fn request_and_reply_pass_between_both_ends() {
@@ -96,16 +54,16 @@ mod tests {
                 let (method, content) = content(&both, &sent);
                 assert_eq!(method, crate::open::query::METHOD);
                 assert_eq!(Query::read(&content), Ok(query.clone()));
-                let response = answer().encode_v3(sealing(&both));
+                let response = answer(TradeStatus::TradeSuccess).encode_v3(sealing(&both));
                 let read = query.decode_v3(&both.merchant, &response, now());
-                assert_eq!(read, Ok(Answer::Done(answer())));
+                assert_eq!(read, Ok(Answer::Done(answer(TradeStatus::TradeSuccess))));
             }
         }
     }
 
     #[test]
     fn a_reply_is_the_object_alone() {
-        let body = body_text(&answer().encode_v3(sealing(&Both::plain())));
+        let body = body_text(&answer(TradeStatus::TradeSuccess).encode_v3(sealing(&Both::plain())));
         let wanted = concat!(
             r#"{"buyer_logon_id":"buy***@example.com","buyer_pay_amount":"0.00","#,
             r#""buyer_user_id":"2088000000000002","invoice_amount":"0.00","#,
@@ -119,7 +77,10 @@ mod tests {
     #[test]
     fn a_reply_about_another_trade_is_not_taken() {
         let both = Both::plain();
-        let other = QueryReply { out_trade_no: OutTradeNo::new("OTHER").unwrap(), ..answer() };
+        let other = QueryReply {
+            out_trade_no: OutTradeNo::new("OTHER").unwrap(),
+            ..answer(TradeStatus::TradeSuccess)
+        };
         let response = other.encode_v3(sealing(&both));
         let read = query().decode_v3(&both.merchant, &response, now());
         assert_eq!(read, Err(ReplyError::OtherOrder));

@@ -5,11 +5,9 @@ use super::envelope::{self, CallContext};
 use super::gateway::Sealing;
 use crate::account::Credentials;
 use crate::error::{Answer, ReplyError};
-use crate::open::FundBill;
-use crate::open::members::Writer;
-use crate::open::refund::{DETAIL, Refund, RefundReply};
-use crate::open::refund_query::{REFUND_TIME, RefundQuery, RefundQueryReply};
-use tongbao_types::{HttpRequest, HttpResponse, Timestamp, TradeNo};
+use crate::open::refund::{Refund, RefundReply};
+use crate::open::refund_query::{RefundQuery, RefundQueryReply};
+use tongbao_types::{HttpRequest, HttpResponse, Timestamp};
 
 /// The path of the refund.
 pub const REFUND_PATH: &str = "/v3/alipay/trade/refund";
@@ -19,15 +17,7 @@ pub const REFUND_QUERY_PATH: &str = "/v3/alipay/trade/fastpay/refund/query";
 impl Refund {
     /// The call in v3, signed.
     pub fn encode_v3(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let options: &[&str] = if self.with_detail { &[DETAIL] } else { &[] };
-        let members = self
-            .trade
-            .write()
-            .text("refund_amount", &self.refund_amount.fen().to_yuan())
-            .maybe("out_request_no", self.out_request_no.as_deref())
-            .maybe("refund_reason", self.refund_reason.as_deref())
-            .texts("query_options", options);
-        envelope::post(credentials, call, REFUND_PATH, members)
+        envelope::post(credentials, call, REFUND_PATH, self.write())
     }
 
     /// Reads what came back in v3.
@@ -37,46 +27,21 @@ impl Refund {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<RefundReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = RefundReply::read(&members)?;
-        if !self.trade.is_of(&reply.out_trade_no, reply.trade_no.as_ref()) {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl RefundReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        let members = Writer::new()
-            .maybe("buyer_logon_id", self.buyer_logon_id.as_deref())
-            .maybe("buyer_open_id", self.buyer_open_id.as_deref())
-            .maybe("buyer_user_id", self.buyer_user_id.as_deref())
-            .text("fund_change", if self.has_fund_change { "Y" } else { "N" })
-            .time("gmt_refund_pay", self.gmt_refund_pay)
-            .text("out_trade_no", self.out_trade_no.as_str())
-            .list(DETAIL, FundBill::write(&self.refund_detail_item_list))
-            .fen("refund_fee", Some(self.refund_fee))
-            .fen("send_back_fee", self.send_back_fee)
-            .maybe("trade_no", self.trade_no.as_ref().map(TradeNo::as_str));
-        sealing.answer(&members)
+        sealing.answer(&self.write())
     }
 }
 
 impl RefundQuery {
     /// The call in v3, signed.
     pub fn encode_v3(&self, credentials: &Credentials, call: &CallContext) -> HttpRequest {
-        let options: &[&str] = if self.with_detail { &[DETAIL, REFUND_TIME] } else { &[] };
-        let members = self
-            .trade
-            .write()
-            .text("out_request_no", &self.out_request_no)
-            .texts("query_options", options);
-        envelope::post(credentials, call, REFUND_QUERY_PATH, members)
+        envelope::post(credentials, call, REFUND_QUERY_PATH, self.write())
     }
 
     /// Reads what came back in v3.
@@ -86,28 +51,14 @@ impl RefundQuery {
         response: &HttpResponse,
         now: Timestamp,
     ) -> Result<Answer<RefundQueryReply>, ReplyError> {
-        let members = match envelope::reply(credentials, response, now)? {
-            Answer::Done(members) => members,
-            Answer::Refused(error) => return Ok(Answer::Refused(error)),
-        };
-        let reply = RefundQueryReply::read(&members)?;
-        if let RefundQueryReply::Found(found) = &reply
-            && (!self.trade.is_of(&found.out_trade_no, found.trade_no.as_ref())
-                || found.out_request_no != self.out_request_no)
-        {
-            return Err(ReplyError::OtherOrder);
-        }
-        Ok(Answer::Done(reply))
+        envelope::reply(credentials, response, now)?.then(|members| self.answer(&members))
     }
 }
 
 impl RefundQueryReply {
     /// The gateway's side: the reply in v3.
     pub fn encode_v3(&self, sealing: Sealing<'_>) -> HttpResponse {
-        sealing.answer(&match self {
-            RefundQueryReply::NothingKnown => Writer::new(),
-            RefundQueryReply::Found(found) => found.write(),
-        })
+        sealing.answer(&self.write())
     }
 }
 
@@ -115,12 +66,13 @@ impl RefundQueryReply {
 mod tests {
     use super::*;
     use crate::open::TradeRef;
-    use crate::open::refund_query::{RefundFound, RefundStatus};
+    use crate::open::refund_query::RefundFound;
+    use crate::open::refund_query::tests::{call as query, found};
     use crate::open::testing::{Both, body_text};
     use crate::v3::gateway::refuse;
     use crate::v3::gateway::tests::{call, content, now, sealing};
     use crate::{RefundRefusal, Refusal};
-    use tongbao_types::{Amount, Fen, OutTradeNo};
+    use tongbao_types::{Amount, Fen, OutTradeNo, TradeNo};
 
     fn number() -> OutTradeNo {
         OutTradeNo::new("TB20261121000001").unwrap()
@@ -136,15 +88,6 @@ mod tests {
         }
     }
 
-    fn items() -> Vec<FundBill> {
-        vec![FundBill {
-            fund_channel: "ALIPAYACCOUNT".into(),
-            amount: Fen(100),
-            real_amount: None,
-            fund_type: None,
-        }]
-    }
-
     fn refunded(has_fund_change: bool) -> RefundReply {
         RefundReply {
             out_trade_no: number(),
@@ -152,30 +95,11 @@ mod tests {
             has_fund_change,
             refund_fee: Fen(300),
             send_back_fee: Some(Fen(100)),
-            refund_detail_item_list: items(),
+            refund_detail_item_list: found().refund_detail_item_list,
             gmt_refund_pay: Some("2026-11-22T06:30:11Z".parse().unwrap()),
             buyer_user_id: Some("2088000000000002".into()),
             buyer_open_id: None,
             buyer_logon_id: None,
-        }
-    }
-
-    fn query() -> RefundQuery {
-        let trade = TradeRef::Out(number());
-        RefundQuery { trade, out_request_no: "R1".into(), with_detail: true }
-    }
-
-    fn found() -> RefundFound {
-        RefundFound {
-            out_trade_no: number(),
-            trade_no: Some(TradeNo::new("2026112122001400000500000001").unwrap()),
-            out_request_no: "R1".into(),
-            total_amount: Some(Fen(8888)),
-            refund_amount: Some(Fen(100)),
-            refund_status: Some(RefundStatus::Success),
-            gmt_refund_pay: Some("2026-11-22T06:30:11Z".parse().unwrap()),
-            send_back_fee: Some(Fen(100)),
-            refund_detail_item_list: items(),
         }
     }
 

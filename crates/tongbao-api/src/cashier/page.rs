@@ -1,12 +1,12 @@
 //! What the cashier's template shows: strings ready to be shown, made from the payer's view.
 
 use super::texts::{Language, Texts};
-use crate::qr;
 use crate::v1::is_web_address;
 use askama::Template;
 use tongbao_core::Action;
 use tongbao_engine::CashierView;
 use tongbao_types::{Channel, ChargeId, Provider};
+use tongbao_web::qr;
 
 /// Which of its faces the page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,6 +85,8 @@ pub(crate) struct Charge {
     refused_notices: Vec<RefusedNotice>,
     /// Your own notes.
     metadata: BTreeMap<String, String>,
+    /// The compat profile through whose routes it was made, such as `wepay`.
+    profile: Option<String>,
 }
 
 /// `closed`: nobody paid. `failed`: the provider refused for good.
@@ -377,7 +379,7 @@ pub(crate) struct NewWebhookEndpoint {
     secret: String,
 }
 
-/// One event on its way to one endpoint.
+/// One event on its way to one endpoint, or as a compat profile's callback.
 #[derive(ToSchema)]
 pub(crate) struct Delivery {
     #[schema(example = "dl_06bae2r3pdt3jc5s0vbh9p2a22")]
@@ -391,8 +393,10 @@ pub(crate) struct Delivery {
     /// The event's id.
     event: String,
     event_type: EventType,
-    /// The endpoint's id.
-    endpoint: String,
+    /// The endpoint's id; none, if this is a callback.
+    endpoint: Option<String>,
+    /// A compat profile's own way of telling: `wepay.notify`, `capi.notify` or `capi.function`.
+    callback: Option<String>,
     status: DeliveryStatus,
     /// How many tries there were.
     n_tries: u32,

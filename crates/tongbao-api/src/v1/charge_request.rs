@@ -114,6 +114,7 @@ impl CreateCharge {
             payer: unwrap(self.payer).map(PayerFields::check).transpose()?,
             return_url: self.return_url.map(|url| page_address("return_url", url)).transpose()?,
             metadata: self.metadata.map_or(Ok(Vec::new()), Metadata::check)?,
+            profile: None,
             expires,
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::extract::{Audience, Id, Params};
 use crate::openapi::Reading;
-use crate::{App, Problem, qr};
+use crate::{App, Problem};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use tongbao_core::Action;
 use tongbao_engine::{CashierView, Error};
 use tongbao_types::{ChargeId, Code};
+use tongbao_web::qr;
 
 /// The QR code as SVG
 ///

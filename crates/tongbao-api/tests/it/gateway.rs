@@ -174,7 +174,11 @@ fn setup() -> Setup {
     };
     Setup {
         apps: ["shop", "other"]
-            .map(|name| tongbao_engine::App { name: app(name), policy: Policy::default() })
+            .map(|name| tongbao_engine::App {
+                name: app(name),
+                policy: Policy::default(),
+                keeps_replies: false,
+            })
             .to_vec(),
         accounts: vec![
             account("shop", "shop-wechat", Provider::Wechat),
@@ -185,5 +189,6 @@ fn setup() -> Setup {
         public_url: "https://pay.example".to_owned(),
         egress: Egress::default(),
         call_timeout: Span::from_seconds(5),
+        callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
     }
 }

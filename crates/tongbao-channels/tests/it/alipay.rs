@@ -230,6 +230,19 @@ fn a_query_tells_how_the_trade_stands() {
 }
 
 #[test]
+fn an_answer_is_shown_in_alipay_s_own_words() {
+    for alipay in both() {
+        let query = alipay.adapter.query(order_ref(Channel::AlipayPage), &stamp());
+        let reply = queried(TradeStatus::TradeSuccess, true);
+        let answer = alipay.answer(&query.request, &Say::Queried(&reply));
+        let words = alipay.adapter.words(&answer).unwrap();
+        assert_eq!(words.contains(r#""code":"10000""#), alipay.protocol == Protocol::Open);
+        let members = words.starts_with('{') && words.contains(r#""trade_status":"TRADE_SUCCESS""#);
+        assert!(members && !words.contains("_response"), "{words}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_alipay_s_is_not_believed() {
     for alipay in both() {
         let query = alipay.adapter.query(order_ref(Channel::AlipayPage), &stamp());
@@ -360,7 +373,9 @@ fn every_state_of_a_refund_is_told() {
         assert_eq!(say(&refund_found(None, amount)), done, "as before 2020");
         let processing = Reply::Done(RefundFact::Processing { provider_no: None });
         assert_eq!(say(&refund_found(Some(RefundStatus::Processing), amount)), processing);
-        assert!(is_unknown(&say(&refund_found(Some(RefundStatus::Fail), amount))));
+        // Not over, since nothing says that no money will move; but the merchant must be told.
+        let stuck = Reply::Done(RefundFact::Abnormal { provider_no: None });
+        assert_eq!(say(&refund_found(Some(RefundStatus::Fail), amount)), stuck);
         let strange = RefundStatus::Unknown("SOON".to_owned());
         assert!(is_unknown(&say(&refund_found(Some(strange), amount))));
         let nothing = say(&RefundQueryReply::NothingKnown);

@@ -79,7 +79,7 @@ fn the_payer_s_browser_carries_the_order() {
             notify_url: Some("https://pay.example.com/notify/alipay/shop".to_owned()),
             return_url: Some("https://pay.example.com/return/alipay/shop".to_owned()),
             show_url: None,
-            paymethod: None,
+            paymethod: Some("directPay".to_owned()),
             defaultbank: None,
             extra_common_param: Some("x-1".to_owned()),
             it_b_pay: None,

@@ -6,7 +6,7 @@ use crate::wechat_provider::{
 use crate::world::{CHARGE, NUMBER, TOTAL, call, now, order, order_ref, seen, stamp};
 use tongbao_channels::{Doubt, Order, Refusal, Reply};
 use tongbao_core::{Action, Fact, Payer};
-use tongbao_types::{Channel, Secret};
+use tongbao_types::{Channel, Secret, Span};
 use tongbao_wechat::v2::{self, Recall};
 use tongbao_wechat::{Prepaid, SignType, TradeState, TradeType, V2Credentials, V3Credentials, v3};
 
@@ -255,6 +255,16 @@ fn closing_is_done_or_a_reason_to_ask() {
         assert_eq!(no(400, "ORDERPAID"), Reply::AskNow(refusal("ORDERPAID", "x")));
         assert_eq!(no(400, "ORDERCLOSED"), Reply::AskNow(refusal("ORDERCLOSED", "x")));
         assert!(is_unknown(&no(500, "SYSTEMERROR")));
+    }
+}
+
+#[test]
+fn an_order_that_is_too_young_says_when_it_can_be_closed() {
+    for wechat in all() {
+        let said = closed(&wechat, Channel::WechatNative, &Say::No(400, "TRADE_STATE_ERROR", "x"));
+        let Reply::Refused(said) = said else { panic!("{said:?}") };
+        assert_eq!(wechat.adapter.close_wait(&said), Some(Span::from_seconds(300)));
+        assert_eq!(wechat.adapter.close_wait(&refusal("NOAUTH", "x")), None);
     }
 }
 

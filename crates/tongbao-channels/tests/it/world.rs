@@ -55,6 +55,7 @@ pub(crate) fn account(keys: Keys) -> AccountSetup {
         keys,
         endpoint: None,
         public_url: "https://pay.example.com".to_owned(),
+        notify_url: None,
     }
 }
 
@@ -86,7 +87,6 @@ pub(crate) fn order_ref(channel: Channel) -> OrderRef<'static> {
 pub(crate) fn refund_order(channel: Channel) -> RefundOrder<'static> {
     RefundOrder {
         order: order_ref(channel),
-        trade_no: &NUMBERS.2,
         paid: TOTAL,
         out_refund_no: &NUMBERS.1,
         amount: Amount::new(PART).unwrap(),

@@ -327,6 +327,7 @@ fn draft() -> Draft {
         return_url: None,
         client_ip: None,
         metadata: Vec::new(),
+        profile: None,
         secret: Secret::new("s".to_owned()),
         expires_at: Timestamp::from_seconds(EXPIRES_AT),
     }

@@ -1,14 +1,18 @@
-//! Sends one event to one endpoint, signed by the Standard Webhooks scheme.
+//! Sends one event to one endpoint, signed by the Standard Webhooks scheme; or makes an older
+//! service's callback.
 //!
-//! Safe to run twice because a receiver tells repeats by `webhook-id`, which is the event's id.
+//! Safe to run twice because a receiver tells repeats by `webhook-id`, which is the event's id; a
+//! callback's by the order's number, as they always had to.
 
 use super::finish;
-use crate::{Commit, Engine, Error, LoadedDelivery, Outgoing, Reach, Tls, WireError};
+use crate::{
+    CallbackRequest, Commit, Engine, Error, LoadedDelivery, Outgoing, Reach, Tls, WireError,
+};
 use bytes::Bytes;
-use tongbao_core::rules::after_try;
-use tongbao_core::{DeliveryState, Endpoint, Job, JobChange, Retry, Try};
+use tongbao_core::rules::{after_try, is_accepted};
+use tongbao_core::{Callback, DeliveryState, Endpoint, Job, JobChange, Retry, Target, Try};
 use tongbao_crypt::webhook::{self, WebhookSecret};
-use tongbao_types::{DeliveryId, HttpRequest, HttpResponse, Method, Span, Timestamp};
+use tongbao_types::{ChargeId, DeliveryId, HttpRequest, HttpResponse, Method, Span, Timestamp};
 use url::Url;
 
 const TIMEOUT: Span = Span::from_seconds(15);
@@ -23,18 +27,24 @@ impl Engine {
         if !matches!(loaded.delivery.state, DeliveryState::Pending { .. }) {
             return self.settle(finish(job)).await;
         }
-        let Some(endpoint) = loaded.endpoint.clone().filter(|endpoint| endpoint.enabled) else {
-            let at = self.clock().now();
-            let error = Some("not sent: the endpoint is disabled or was deleted".to_owned());
-            loaded.delivery.tries.push(Try { at, status: None, error, took: Span::ZERO });
-            loaded.delivery.state = DeliveryState::Failed { at };
-            return self.record(loaded, finish(job)).await;
-        };
         let began = self.clock().wall();
-        let answered = self.send_event(&endpoint, &loaded).await;
+        let answered = match loaded.delivery.target {
+            Target::Endpoint(_) => self.send_to_endpoint(&loaded).await,
+            Target::Callback(callback) => self.call_back(callback, &loaded).await,
+        };
         let took = self.clock().wall().since(began);
         let now = self.clock().now();
-        let outcome = describe(answered, now, took);
+        let answered = match answered {
+            Sent::Nobody(why) => {
+                let error = Some(why);
+                loaded.delivery.tries.push(Try { at: now, status: None, error, took: Span::ZERO });
+                loaded.delivery.state = DeliveryState::Failed { at: now };
+                return self.record(loaded, finish(job)).await;
+            }
+            Sent::Answered(answer) => answer,
+        };
+        let accepted = answered.as_ref().is_ok_and(|answer| self.is_accepted(&loaded, answer));
+        let outcome = (describe(answered, accepted, now, took), accepted);
         let jitter = u32::from(u16::from_be_bytes(self.random())) % 1000;
         let change = match after_try(&mut loaded.delivery, outcome, jitter, now) {
             Retry::No => finish(job),
@@ -53,22 +63,59 @@ impl Engine {
         Ok(())
     }
 
-    async fn send_event(
-        &self,
-        endpoint: &Endpoint,
-        loaded: &LoadedDelivery,
-    ) -> Result<HttpResponse, WireError> {
-        let url = Url::parse(&endpoint.url).map_err(|e| WireError::Forbidden(e.to_string()))?;
-        self.egress().check_url(&url).map_err(WireError::Forbidden)?;
+    fn is_accepted(&self, loaded: &LoadedDelivery, answer: &HttpResponse) -> bool {
+        match loaded.delivery.target {
+            Target::Endpoint(_) => is_accepted(answer.status),
+            Target::Callback(callback) => self.callbacks().accepts(callback, answer),
+        }
+    }
+
+    async fn send_to_endpoint(&self, loaded: &LoadedDelivery) -> Sent {
+        let endpoint = loaded.endpoint.as_ref().filter(|endpoint| endpoint.enabled);
+        let Some(endpoint) = endpoint else {
+            return Sent::Nobody("not sent: the endpoint is disabled or was deleted".to_owned());
+        };
         let id = loaded.event.event.id.to_string();
         let body = loaded.event.body.as_bytes();
-        let wall = self.clock().wall();
-        let headers = signed_headers(endpoint, &id, wall, body)?;
+        let signed = signed_headers(endpoint, &id, self.clock().wall(), body);
+        Sent::Answered(match signed {
+            Ok(headers) => self.post(&endpoint.url, headers, Bytes::copy_from_slice(body)).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    /// The profile makes the message anew each time, from how the charge stands.
+    async fn call_back(&self, callback: Callback, loaded: &LoadedDelivery) -> Sent {
+        let charge = loaded.event.event.charge;
+        Sent::Answered(match self.callback_request(callback, charge).await {
+            Ok(CallbackRequest { url, body }) => self.post(&url, headers(), body.into()).await,
+            Err(why) => Err(WireError::Forbidden(why)),
+        })
+    }
+
+    async fn callback_request(
+        &self,
+        callback: Callback,
+        charge: ChargeId,
+    ) -> Result<CallbackRequest, String> {
+        let loaded = self.load(charge).await.map_err(|error| error.to_string())?;
+        let replies = self.store().provider_replies(charge).await;
+        let replies = replies.map_err(|error| error.to_string())?;
+        self.callbacks().request(callback, &loaded, &replies)
+    }
+
+    async fn post(
+        &self,
+        url: &str,
+        headers: Vec<(String, String)>,
+        body: Bytes,
+    ) -> Result<HttpResponse, WireError> {
+        let url = Url::parse(url).map_err(|e| WireError::Forbidden(e.to_string()))?;
+        self.egress().check_url(&url).map_err(WireError::Forbidden)?;
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        let body = Bytes::copy_from_slice(body);
         let request = HttpRequest { method: Method::Post, target, headers, body };
         let outgoing = Outgoing {
             base: url.origin().ascii_serialization(),
@@ -80,6 +127,14 @@ impl Engine {
         };
         self.wire().send(outgoing).await
     }
+}
+
+/// What became of one try.
+enum Sent {
+    /// Nobody is there to send to, and nobody will be.
+    Nobody(String),
+    /// An answer, or none this time.
+    Answered(Result<HttpResponse, WireError>),
 }
 
 fn signed_headers(
@@ -97,19 +152,31 @@ fn signed_headers(
         signatures.push(webhook::sign(&secret, id, wall.as_seconds(), body));
     }
     let header = |name: &str, value: String| (name.to_owned(), value);
-    Ok(vec![
-        header("content-type", "application/json".to_owned()),
-        header("user-agent", concat!("tongbao/", env!("CARGO_PKG_VERSION")).to_owned()),
+    let mut headers = headers();
+    headers.extend([
         header("webhook-id", id.to_owned()),
         header("webhook-timestamp", wall.as_seconds().to_string()),
         header("webhook-signature", signatures.join(" ")),
-    ])
+    ]);
+    Ok(headers)
 }
 
-fn describe(answered: Result<HttpResponse, WireError>, at: Timestamp, took: Span) -> Try {
+fn headers() -> Vec<(String, String)> {
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    vec![
+        header("content-type", "application/json"),
+        header("user-agent", concat!("tongbao/", env!("CARGO_PKG_VERSION"))),
+    ]
+}
+
+fn describe(
+    answered: Result<HttpResponse, WireError>,
+    accepted: bool,
+    at: Timestamp,
+    took: Span,
+) -> Try {
     match answered {
         Ok(response) => {
-            let accepted = (200..300).contains(&response.status);
             let text = String::from_utf8_lossy(&response.body);
             let beginning = text.chars().take(ERROR_CHARS_MAX).collect();
             let error = (!accepted).then_some(beginning);

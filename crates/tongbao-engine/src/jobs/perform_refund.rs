@@ -10,7 +10,7 @@ use crate::orders::Learnt;
 use crate::writes::Beside;
 use crate::{Engine, Error};
 use tongbao_core::{Job, JobChange, Loaded, Refund, RefundCause, RefundFact, RefundState};
-use tongbao_types::{ChargeId, RefundId};
+use tongbao_types::{Bug, ChargeId, OutRefundNo, RefundId, is_planted};
 
 impl Engine {
     pub(super) async fn perform_refund(
@@ -56,13 +56,24 @@ impl Engine {
         refund: &Refund,
     ) -> Learnt<RefundFact> {
         let asked = self.query_refund(account, loaded, refund).await;
-        if !matches!(asked, Learnt::Fact(RefundFact::Absent)) || !refund.state.is_pending() {
+        let hindrance = account.adapter.refund_hindrance();
+        let may_go_on = match &asked {
+            Learnt::Fact(RefundFact::Absent) => true,
+            // Where nothing can be sent, there may be nothing that can be asked either.
+            Learnt::Nothing(_) => hindrance.is_some(),
+            _ => false,
+        };
+        if !may_go_on || !refund.state.is_pending() {
             return asked;
         }
-        if let Some(why) = account.adapter.refund_hindrance() {
+        if let Some(why) = hindrance {
             return hindered(refund, why);
         }
-        let sent = self.send_refund(account, loaded, refund).await;
+        let mut sent_as = refund.clone();
+        if is_planted(Bug::NewRefundNumber) {
+            sent_as.out_refund_no = OutRefundNo::new(self.random_hex()).expect("it is hex");
+        }
+        let sent = self.send_refund(account, loaded, &sent_as).await;
         let Learnt::Fact(RefundFact::Refused { .. } | RefundFact::NotNow { .. }) = sent else {
             return sent;
         };

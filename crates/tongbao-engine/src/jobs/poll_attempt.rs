@@ -11,7 +11,7 @@ use crate::{CommitError, Engine, Error};
 use tongbao_channels::Doubt;
 use tongbao_core::rules::{look_begins, look_found_nothing};
 use tongbao_core::{Attempt, AttemptState, Fact, Job, JobChange, Loaded, NextLook, Source};
-use tongbao_types::{AttemptId, ChargeId};
+use tongbao_types::{AttemptId, Bug, ChargeId, is_planted};
 
 impl Engine {
     pub(super) async fn poll_attempt(
@@ -82,6 +82,9 @@ impl Engine {
         let id = loaded.charge.id;
         let next = loop {
             let is_open = loaded.attempt(attempt.id).is_some_and(|now| now.state.is_open());
+            if is_planted(Bug::PollEndsAtFirstError) && why.is_some() {
+                return self.settle(finish(job)).await;
+            }
             if !loaded.charge.state.is_pending() || !is_open {
                 return self.settle(finish(job)).await;
             }

@@ -67,6 +67,8 @@ impl Engine {
                 continue;
             }
             tokio::select! {
+                // In this order, so that a run can be repeated exactly.
+                biased;
                 () = stop.cancelled() => {}
                 () = self.runner().wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}

@@ -64,6 +64,43 @@ async fn a_close_of_unknown_outcome_goes_on_by_itself() {
     }
 }
 
+/// WeChat's rule of five minutes: the promise is kept at the first moment that it can be, and the
+/// payer may pay until then.
+#[tokio::test(start_paused = true)]
+async fn a_close_that_comes_too_early_is_made_when_the_order_is_old_enough() {
+    for kind in [Kind::V2Md5, Kind::V3PublicKey] {
+        let world = World::of(kind);
+        let charge = world.order().await;
+        let ordered_at = world.clock.now();
+        for _at_once_and_by_the_job in 0..2 {
+            world.provider().next(Op::Close, Mischief::TooYoung);
+        }
+        assert_eq!(close(&world, &charge).await, Ok("pending"), "{kind:?}");
+        world.advance(Span::from_seconds(300)).await;
+        assert_eq!(world.now(&charge).await["status"], "pending", "{kind:?}");
+        assert_eq!(world.n_calls(Op::Close), 2, "{kind:?}: WeChat is not asked in vain");
+        world.advance(Span::from_seconds(1)).await;
+        assert_eq!(world.now(&charge).await["status"], "closed", "{kind:?}");
+        assert_eq!(world.now(&charge).await["close_reason"], "requested");
+        let last = world.provider().calls(Op::Close).pop().unwrap();
+        assert_eq!(last.at, ordered_at + Span::from_seconds(301), "{kind:?}");
+        world.until_nothing_is_left().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_waits_to_be_old_enough_for_closing_can_be_paid() {
+    let world = World::v2();
+    let charge = world.order().await;
+    world.provider().next(Op::Close, Mischief::TooYoung);
+    assert_eq!(close(&world, &charge).await, Ok("pending"));
+    world.pay(&charge);
+    assert!(world.notify(&charge).await);
+    assert_eq!(world.now(&charge).await["status"], "succeeded");
+    world.until_nothing_is_left().await;
+    assert_eq!(world.n_calls(Op::Close), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_close_that_finds_the_order_paid_pays_the_charge() {
     for kind in Kind::PROTOCOLS {

@@ -11,7 +11,7 @@ use tongbao_types::{Channel, RefundNo, Span};
 const FATES: [Fate; 2] = [Fate::Stop, Fate::Fail];
 
 /// Runs `scenario` with a crash at each point, until it says that there are no more.
-async fn at_each_point(least: usize, scenario: impl AsyncFn(usize, Fate) -> bool) {
+pub(crate) async fn at_each_point(least: usize, scenario: impl AsyncFn(usize, Fate) -> bool) {
     for fate in FATES {
         let mut nth = 0;
         while scenario(nth, fate).await {

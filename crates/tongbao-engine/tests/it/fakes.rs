@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
-use tongbao_core::{Delivery, Endpoint, Job, Loaded, Refund, Scope};
+use tongbao_core::{Delivery, Endpoint, Job, Loaded, ProviderReply, Refund, Scope};
 use tongbao_crypt::digest;
 use tongbao_engine::{
     ApiKey, ChargeFilter, Clock, Commit, CommitError, DeliveryFilter, Dice, EventFilter,
@@ -156,6 +156,14 @@ impl Store for TrappedStore {
         Ok(self.gate().await?)
     }
 
+    async fn commit_all(&self, commits: Vec<Commit>) -> Result<(), CommitError> {
+        self.gate().await?;
+        let count = commits.len();
+        self.memory.commit_all(commits).await?;
+        self.n_commits.fetch_add(count, Ordering::SeqCst);
+        Ok(self.gate().await?)
+    }
+
     async fn charge(&self, id: ChargeId) -> Result<Option<Loaded>, StoreError> {
         self.gate().await?;
         self.memory.charge(id).await
@@ -178,6 +186,11 @@ impl Store for TrappedStore {
     ) -> Result<Vec<Loaded>, StoreError> {
         self.gate().await?;
         self.memory.charges(scope, filter, page).await
+    }
+
+    async fn provider_replies(&self, charge: ChargeId) -> Result<Vec<ProviderReply>, StoreError> {
+        self.gate().await?;
+        self.memory.provider_replies(charge).await
     }
 
     async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {

@@ -6,7 +6,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test falls and tells")]
 
+mod adopting;
 mod bills;
+mod by_number;
 mod choice;
 mod closing;
 mod crashes;

@@ -116,3 +116,16 @@ async fn a_refused_code_fails_and_the_code_is_not_kept() {
     );
     assert!(!kept.contains("987654321"));
 }
+
+/// The network may carry a request twice; the second answer says then that the number is paid. An
+/// older system's payment under the same number is none of ours.
+#[tokio::test(start_paused = true)]
+async fn a_code_that_has_just_paid_is_paid_and_one_of_long_ago_is_refused() {
+    for (seconds, status) in [(0, 201), (3600, 402)] {
+        let world = World::v2();
+        let paid_at = world.clock.now() - Span::from_seconds(seconds);
+        world.provider().pay_page(ORDER_NO, crate::world::AMOUNT, paid_at);
+        let answer = scan(&world, Channel::WechatMicropay, "100").await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+    }
+}

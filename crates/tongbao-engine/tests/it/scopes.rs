@@ -1,9 +1,10 @@
 //! Test and live, and one app and another, never see each other.
 
 use crate::provider::Op;
-use crate::world::{World, id, page, scope, shop};
+use crate::world::{World, id, page, render, scope, shop};
+use serde_json::Value;
 use tongbao_engine::{ChargeFilter, DeliveryFilter, EndpointPatch, EventFilter};
-use tongbao_types::{AppName, Code, Mode, Secret};
+use tongbao_types::{AppName, Channel, Code, Mode, Secret};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_of_another_scope_is_found() {
@@ -97,4 +98,20 @@ async fn a_key_needs_an_app_and_is_kept_once() {
     }
     assert_eq!(world.engine.keys(&app).await.unwrap().len(), 1);
     assert_eq!(world.engine.authenticate(text.expose()).await.unwrap(), shop());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sandboxs_payer_never_pays_a_live_charge() {
+    let world = World::v2();
+    let live = scope("shop", Mode::Live);
+    let made = world.engine.create_charge(&live, world.new_charge(), None, render).await;
+    let charge: Value = serde_json::from_str(&made.body).unwrap();
+    assert_eq!((made.status, &charge["status"]), (201, &"pending".into()), "{charge}");
+    for (scope, code) in [(live, Code::ChannelUnavailable), (shop(), Code::NotFound)] {
+        let paid = world.engine.pay_in_sandbox(&scope, id(&charge), Channel::WechatNative).await;
+        assert_eq!(paid.unwrap_err().code, code, "{scope:?}");
+    }
+    let test = world.order_numbered("ORDER0002").await;
+    let other = world.engine.pay_in_sandbox(&shop(), id(&test), Channel::AlipayPage).await;
+    assert_eq!(other.unwrap_err().code, Code::ChannelUnavailable, "it has no such order");
 }

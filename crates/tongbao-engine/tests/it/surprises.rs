@@ -121,6 +121,18 @@ async fn what_goes_back_by_itself_waits_for_an_account_that_can_refund() {
     assert_eq!(world.refund_now(&refund).await["status"], "succeeded");
 }
 
+/// Where nothing can be sent, there may be nothing that can be asked either: Alipay's old gateway.
+#[tokio::test(start_paused = true)]
+async fn what_can_neither_be_sent_back_nor_asked_about_is_told() {
+    let world = World::with_policy(Kind::V2Md5, BACK);
+    world.is_hindered.store(true, Ordering::SeqCst);
+    world.provider().next(Op::AskRefund, crate::provider::Mischief::LostBefore);
+    let charge = paid_late(&world).await;
+    world.run_due().await;
+    assert_eq!(world.n_calls(Op::Refund), 0);
+    assert_eq!(world.count(&charge, "refund.abnormal").await, 1);
+}
+
 /// Nobody asked for it, so it is tried until there is money for it.
 #[tokio::test(start_paused = true)]
 async fn what_goes_back_by_itself_waits_for_money() {

@@ -274,6 +274,7 @@ impl World {
             client_ip: None,
             payer: None,
             metadata: vec![("cart".to_owned(), "17".to_owned())],
+            profile: None,
             channel: Some(self.kind.channel()),
             account: None,
             expires: None,
@@ -512,7 +513,7 @@ fn engine(
         let app = AppName::new(app).unwrap();
         Account { app, mode, adapter: kind.account(name, is_hindered) }
     };
-    let app = |name: &str| App { name: AppName::new(name).unwrap(), policy };
+    let app = |name: &str| App { name: AppName::new(name).unwrap(), policy, keeps_replies: true };
     let accounts = vec![
         account("shop", Mode::Test, kind.name()),
         account("shop", Mode::Live, "live"),
@@ -531,6 +532,7 @@ fn engine(
         public_url: "https://pay.test".to_owned(),
         egress: Egress::default(),
         call_timeout: CALL_TIMEOUT,
+        callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
     };
     Engine::new(ports, setup).unwrap()
 }

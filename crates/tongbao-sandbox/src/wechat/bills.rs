@@ -12,10 +12,9 @@ use std::collections::HashMap;
 use std::io::Write;
 use tongbao_crypt::digest;
 use tongbao_types::{Fen, Provider, Span, Timestamp};
-use tongbao_wechat::v2::BillFile;
 use tongbao_wechat::{
-    BillDate, BillFee, BillPacking, BillType, FundAccount, FundDirection, FundLine, RefundLine,
-    TradeKind, TradeLine, write_fund_bill, write_trade_bill,
+    BillDate, BillFee, BillFile, BillPacking, BillType, FundAccount, FundDirection, FundLine,
+    RefundLine, TradeKind, TradeLine, write_fund_bill, write_trade_bill,
 };
 
 const DAY: Span = Span::from_seconds(86_400);

@@ -120,7 +120,7 @@ async fn session(State(pretend): State<Arc<Pretend>>, Query(asked): Query<Sessio
     if asked.js_code.is_empty() {
         return Json(failure(41008, "missing code"));
     }
-    let session_key = tongbao_crypt::base64::encode(&rand::random::<[u8; 16]>());
+    let session_key = tongbao_crypt::base64::encode(&crate::dice::bytes::<16>());
     Json(json!({"openid": openid(&pretend), "session_key": session_key}))
 }
 

@@ -5,7 +5,7 @@
 //! `TONGBAO_CAPTURED` names another file of the same form to compare with instead.
 
 use crate::alipay::{call, merchant, order};
-use crate::production;
+use crate::production_table as production;
 use crate::stand::Stand;
 use serde_json::json;
 use tongbao_alipay::Credentials;

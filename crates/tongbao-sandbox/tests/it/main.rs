@@ -16,6 +16,7 @@ mod magic;
 mod notices;
 mod pages;
 mod production;
+mod production_table;
 mod restart;
 mod server;
 mod stand;

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use std::io::Read;
 use tongbao_types::{Fen, HttpResponse, Secret};
 use tongbao_wechat::v2::{
-    self, BillFile, CloseOrder, DownloadBill, DownloadFundFlow, Micropay, OrderQuery, Recall,
-    RefundOrder, RefundPage, RefundQuery, ReverseOrder, SandboxKey, UnifiedOrder,
+    self, CloseOrder, DownloadBill, DownloadFundFlow, Micropay, OrderQuery, Recall, RefundOrder,
+    RefundPage, RefundQuery, ReverseOrder, SandboxKey, UnifiedOrder,
 };
 use tongbao_wechat::{
-    Answer, BillDate, BillPacking, BillReader, BillType, FundAccount, FundColumns, Merchant,
-    Prepaid, Refund, RefundKey, RefundState, SignType, Trade, TradeColumns, TradeKey, TradeKind,
-    TradeType, V2Credentials, WechatError,
+    Answer, BillDate, BillFile, BillPacking, BillReader, BillType, FundAccount, FundColumns,
+    Merchant, Prepaid, Refund, RefundKey, RefundState, SignType, Trade, TradeColumns, TradeKey,
+    TradeKind, TradeType, V2Credentials, WechatError,
 };
 
 const NONCE: &str = "5K8264ILTKCH16CQ2502SI8ZNMTM67VS";

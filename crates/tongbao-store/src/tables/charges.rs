@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 pub(crate) const TABLE: &str = "charges";
 
-pub(crate) const COLUMNS: [&str; 29] = [
+pub(crate) const COLUMNS: [&str; 30] = [
     "id",
     "app",
     "mode",
@@ -25,6 +25,7 @@ pub(crate) const COLUMNS: [&str; 29] = [
     "return_url",
     "client_ip",
     "metadata",
+    "profile",
     "client_secret",
     "created_at",
     "amount_refunded",
@@ -79,6 +80,7 @@ pub(crate) fn row(charge: &Charge) -> Vec<Value> {
         text_maybe(charge.return_url.clone()),
         text_maybe(charge.client_ip.clone()),
         text(charge.metadata.write()),
+        text_maybe(charge.profile.map(|profile| profile.as_str().to_owned())),
         text(charge.client_secret.expose().as_str()),
         time(charge.created_at),
     ]);
@@ -137,6 +139,7 @@ pub(crate) fn read<R: Row>(row: &R, at: usize) -> Result<Charge, StoreError> {
         return_url: cells.next()?,
         client_ip: cells.next()?,
         metadata: Json::read(&cells.next::<String>()?)?,
+        profile: cells.word_maybe()?,
         client_secret: Secret::new(cells.next()?),
         created_at: cells.time()?,
         amount_refunded: Fen(cells.next()?),

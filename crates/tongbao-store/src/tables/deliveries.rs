@@ -1,20 +1,23 @@
 //! `deliveries`: one row for each event and endpoint that is told of it.
 
 use super::json::{read_tries, write_tries};
-use super::{Cells, damaged, id, number, text, time};
+use super::{Cells, damaged, id, number, text, text_maybe, time};
 use sea_orm::{QueryResult, Value};
-use tongbao_core::{Delivery, DeliveryState};
+use tongbao_core::{Callback, Delivery, DeliveryState, Target};
 use tongbao_engine::StoreError;
+use tongbao_types::EndpointId;
+use uuid::Uuid;
 
 pub(crate) const TABLE: &str = "deliveries";
 
-pub(crate) const COLUMNS: [&str; 11] = [
+pub(crate) const COLUMNS: [&str; 12] = [
     "id",
     "app",
     "mode",
     "event",
     "kind",
     "endpoint",
+    "callback",
     "created_at",
     "status",
     "at",
@@ -26,13 +29,19 @@ pub(crate) const COLUMNS: [&str; 11] = [
 pub(crate) const CHANGING: [&str; 4] = ["status", "at", "tries", "n_tries"];
 
 pub(crate) fn row(delivery: &Delivery) -> Vec<Value> {
+    let (endpoint, callback) = match delivery.target {
+        Target::Endpoint(endpoint) => (endpoint.uuid(), None),
+        // The column is older than callbacks, and never empty.
+        Target::Callback(callback) => (Uuid::nil(), Some(callback)),
+    };
     let mut row = vec![
         id(delivery.id.uuid()),
         text(delivery.scope.app.as_str()),
         text(delivery.scope.mode.as_str()),
         id(delivery.event.uuid()),
         text(delivery.kind.as_str()),
-        id(delivery.endpoint.uuid()),
+        id(endpoint),
+        text_maybe(callback.map(|callback| callback.as_str().to_owned())),
         time(delivery.created_at),
     ];
     row.extend(changing(delivery));
@@ -61,12 +70,18 @@ pub(crate) fn read(row: &QueryResult, at: usize) -> Result<Delivery, StoreError>
         scope: cells.scope()?,
         event: cells.id()?,
         kind: cells.word()?,
-        endpoint: cells.id()?,
+        target: read_target(&mut cells)?,
         created_at: cells.time()?,
         state: read_state(&mut cells)?,
         tries: read_tries(&cells.next::<String>()?)?,
         n_tries: u32::try_from(cells.next::<i64>()?).map_err(|error| damaged(&error))?,
     })
+}
+
+fn read_target(cells: &mut Cells<'_>) -> Result<Target, StoreError> {
+    let endpoint: EndpointId = cells.id()?;
+    let callback: Option<Callback> = cells.word_maybe()?;
+    Ok(callback.map_or(Target::Endpoint(endpoint), Target::Callback))
 }
 
 fn read_state(cells: &mut Cells<'_>) -> Result<DeliveryState, StoreError> {

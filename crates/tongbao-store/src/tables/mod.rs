@@ -6,13 +6,16 @@
 pub(crate) mod api_keys;
 pub(crate) mod attempts;
 pub(crate) mod bills;
+pub(crate) mod charge_numbers;
 pub(crate) mod charges;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
+pub(crate) mod event_bodies;
 pub(crate) mod events;
 pub(crate) mod idempotency_keys;
 pub(crate) mod jobs;
 mod json;
+pub(crate) mod provider_replies;
 pub(crate) mod refunds;
 pub(crate) mod refused_notices;
 
@@ -88,6 +91,14 @@ impl<'a, R: Row> Cells<'a, R> {
     /// The next cell as a word of a closed list.
     pub(crate) fn word<T: FromStr<Err: std::fmt::Display>>(&mut self) -> Result<T, StoreError> {
         self.next::<String>()?.parse().map_err(|error| damaged(&error))
+    }
+
+    /// The next cell as a word of a closed list that may be missing.
+    pub(crate) fn word_maybe<T: FromStr<Err: std::fmt::Display>>(
+        &mut self,
+    ) -> Result<Option<T>, StoreError> {
+        let word: Option<String> = self.next()?;
+        word.map(|word| word.parse().map_err(|error| damaged(&error))).transpose()
     }
 
     /// The next cell as a number or name that keeps a rule.

@@ -19,6 +19,7 @@ on_each_engine! {
     an_old_version_is_stale_and_leaves_nothing
     numbers_are_unique_in_their_place
     a_refused_commit_leaves_nothing_of_any_part
+    many_commits_are_written_together_or_not_at_all
     charges_are_listed_in_pages_and_by_filters
     events_are_listed_in_pages_and_by_filters
     endpoints_are_replaced_and_go_with_their_open_deliveries
@@ -194,6 +195,47 @@ async fn a_refused_commit_leaves_nothing_of_any_part(fresh: &Fresh) {
     assert!(store.next_due().await.unwrap().is_some());
 }
 
+async fn many_commits_are_written_together_or_not_at_all(fresh: &Fresh) {
+    let (store, maker) = (&*fresh.store, &mut Maker::new());
+    let mut one = |order_no: &str, number: &str| {
+        let charge = charge(maker, &scope("a"), order_no);
+        let attempt = attempt(maker, charge.id, "acc", number);
+        let poll = put(maker, JobKind::PollAttempt(attempt.id, charge.id), maker.now()).1;
+        let mut changes = insert(charge, vec![attempt]);
+        tell(&mut changes, EventKind::ChargeCreated, maker);
+        (changes.after(), Commit { jobs: vec![poll], ..commit(changes) })
+    };
+    let (first, second) = (one("M1", "M1"), one("M2", "M2"));
+    store.commit_all(vec![first.1, second.1]).await.unwrap();
+    for loaded in [&first.0, &second.0] {
+        assert_same(&load(store, loaded.charge.id).await, loaded);
+    }
+    assert_eq!(store.claim(maker.now(), Span::from_seconds(60), 9).await.unwrap().len(), 2);
+
+    let mut one = |order_no: &str, number: &str| {
+        let charge = charge(maker, &scope("a"), order_no);
+        let attempt = attempt(maker, charge.id, "acc", number);
+        let poll = put(maker, JobKind::PollAttempt(attempt.id, charge.id), maker.now()).1;
+        let mut changes = insert(charge, vec![attempt]);
+        let event = tell(&mut changes, EventKind::ChargeCreated, maker);
+        (changes.charge.id, event, Commit { jobs: vec![poll], ..commit(changes) })
+    };
+    let good = one("M3", "M3");
+    let result = store.commit_all(vec![good.2, one("M1", "M4").2]).await;
+    assert!(matches!(result, Err(CommitError::OrderNoTaken)), "{result:?}");
+    let result = store.commit_all(vec![one("M5", "M5").2, one("M6", "M2").2]).await;
+    assert!(matches!(result, Err(CommitError::OutTradeNoTaken)), "{result:?}");
+    let result = store.commit_all(vec![one("M7", "M7").2, one("M7", "M8").2]).await;
+    assert!(matches!(result, Err(CommitError::OrderNoTaken)), "{result:?}");
+    assert!(store.charge(good.0).await.unwrap().is_none());
+    assert!(store.event(&scope("a"), good.1).await.unwrap().is_none());
+    let all = store.charges(&scope("a"), &ChargeFilter::default(), page(9)).await.unwrap();
+    assert_eq!(all.len(), 2);
+    let due = store.claim(maker.now(), Span::from_seconds(60), 9).await.unwrap();
+    assert!(due.is_empty(), "a job of a refused commit is left: {due:?}");
+    assert_eq!(store.commit_all(Vec::new()).await.unwrap(), ());
+}
+
 async fn charges_are_listed_in_pages_and_by_filters(fresh: &Fresh) {
     let (store, maker) = (&*fresh.store, &mut Maker::new());
     let a = scope("a");
@@ -360,6 +402,7 @@ async fn deliveries_keep_their_tries_and_are_listed(fresh: &Fresh) {
         delivery(maker, &events[0], &two),
         delivery(maker, &events[1], &one),
     ];
+    let first = one.id;
     let new = Commit { deliveries: all.to_vec(), endpoint: Some(one), ..commit(changes) };
     store.commit(new).await.unwrap();
     for state in [
@@ -390,7 +433,7 @@ async fn deliveries_keep_their_tries_and_are_listed(fresh: &Fresh) {
     check(any(), page(9), &[2, 1, 0]).await;
     check(any(), Page { starting_after: Some(all[2].id), ..page(1) }, &[1]).await;
     check(any(), Page { ending_before: Some(all[0].id), ..page(1) }, &[1]).await;
-    check(DeliveryFilter { endpoint: Some(all[0].endpoint), ..any() }, page(9), &[2, 0]).await;
+    check(DeliveryFilter { endpoint: Some(first), ..any() }, page(9), &[2, 0]).await;
     check(DeliveryFilter { event: Some(events[0].id), ..any() }, page(9), &[1, 0]).await;
     let status = Some("failed".to_owned());
     check(DeliveryFilter { status, ..any() }, page(9), &[0]).await;

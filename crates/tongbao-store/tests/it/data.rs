@@ -1,14 +1,15 @@
 //! Rows to test with: whole ones, so that a column that is lost or swapped shows.
 
 use tongbao_core::{
-    Action, Attempt, AttemptState, Changes, Charge, ChargeState, ChargeWrite, CloseReason,
-    Delivery, DeliveryState, Endpoint, Event, EventKind, Failure, JobChange, JobKind, Loaded,
-    NewJob, Payer, Payment, Refund, RefundCause, RefundState, RefusedNotice, Scope, Try,
+    Action, Attempt, AttemptState, Callback, Changes, Charge, ChargeState, ChargeWrite,
+    CloseReason, Delivery, DeliveryState, Endpoint, Event, EventKind, Failure, JobChange, JobKind,
+    Loaded, NewJob, Payer, Payment, ProviderReply, Refund, RefundCause, RefundState, RefusedNotice,
+    ReplyKind, Scope, Target, Try,
 };
 use tongbao_engine::{ApiKey, Commit, IdempotencyRow};
 use tongbao_types::{
     AccountName, Amount, AppName, AttemptId, Channel, ChargeId, Code, EventId, Fen, JobId, Mint,
-    Mode, OrderNo, OutRefundNo, OutTradeNo, RefundNo, Secret, Span, Timestamp, TradeNo,
+    Mode, OrderNo, OutRefundNo, OutTradeNo, Profile, RefundNo, Secret, Span, Timestamp, TradeNo,
 };
 
 /// Makes ids that sort in the order of their making, one millisecond apart.
@@ -68,6 +69,7 @@ pub(crate) fn charge(maker: &mut Maker, scope: &Scope, order_no: &str) -> Charge
         return_url: None,
         client_ip: None,
         metadata: Vec::new(),
+        profile: None,
         client_secret: Secret::new(format!("{id}_secret_x")),
         state: ChargeState::Pending { closing: None },
         open_choice: false,
@@ -90,6 +92,7 @@ pub(crate) fn full_charge(maker: &mut Maker, scope: &Scope, order_no: &str) -> C
         return_url: Some("https://shop.example/back?a=1&b=%20".to_owned()),
         client_ip: Some("2001:db8::1".to_owned()),
         metadata: vec![pair("z", "1"), pair("a", "二"), pair("", "")],
+        profile: Some(Profile::Payorder),
         open_choice: true,
         ..charge(maker, scope, order_no)
     }
@@ -274,7 +277,11 @@ pub(crate) fn tell(changes: &mut Changes, kind: EventKind, maker: &mut Maker) ->
 
 /// A commit of a decision, each event with a body that names it.
 pub(crate) fn commit(changes: Changes) -> Commit {
-    let body = |event: &Event| format!("{{\"id\":\"{}\",\"名\":\"{}\"}}", event.id, event.kind);
+    // All of one commit end alike, as they mostly do.
+    let object = format!("{{\"object\":{{\"version\":{}}}}}", changes.charge.version);
+    let body = |event: &Event| {
+        format!("{{\"id\":\"{}\",\"名\":\"{}\",\"data\":{object}}}", event.id, event.kind)
+    };
     let event_bodies = changes.events.iter().map(body).collect();
     Commit { changes: Some(changes), event_bodies, ..Commit::default() }
 }
@@ -313,7 +320,7 @@ pub(crate) fn delivery(maker: &mut Maker, event: &Event, endpoint: &Endpoint) ->
         scope: event.scope.clone(),
         event: event.id,
         kind: event.kind,
-        endpoint: endpoint.id,
+        target: Target::Endpoint(endpoint.id),
         state: DeliveryState::Pending { next_at: maker.now() },
         tries: Vec::new(),
         n_tries: 0,
@@ -330,6 +337,25 @@ pub(crate) fn tried(delivery: &Delivery, state: DeliveryState) -> Delivery {
     after.n_tries += 2;
     after.state = state;
     after
+}
+
+/// The same event as a callback.
+pub(crate) fn callback(maker: &mut Maker, event: &Event, callback: Callback) -> Delivery {
+    Delivery {
+        id: maker.id(),
+        scope: event.scope.clone(),
+        event: event.id,
+        kind: event.kind,
+        target: Target::Callback(callback),
+        state: DeliveryState::Pending { next_at: maker.now() },
+        tries: Vec::new(),
+        n_tries: 0,
+        created_at: maker.now(),
+    }
+}
+
+pub(crate) fn reply(charge: ChargeId, kind: ReplyKind, body: &str, at: i64) -> ProviderReply {
+    ProviderReply { charge, kind, body: body.to_owned(), at: Timestamp::from_micros(at) }
 }
 
 pub(crate) fn refused(charge: ChargeId, code: Code, reason: &str, at: i64) -> RefusedNotice {

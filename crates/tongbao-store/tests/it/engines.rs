@@ -116,6 +116,11 @@ impl Fresh {
 
 /// Runs statements beside the store.
 pub(crate) async fn say(engine: Engine, url: &str, sql: &str) {
+    try_say(engine, url, sql).await.unwrap();
+}
+
+/// Runs statements that may be refused.
+pub(crate) async fn try_say(engine: Engine, url: &str, sql: &str) -> sqlx::Result<()> {
     let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
     match engine {
         Engine::Memory => panic!("the model takes no statements"),
@@ -123,16 +128,17 @@ pub(crate) async fn say(engine: Engine, url: &str, sql: &str) {
             let path = url.strip_prefix("sqlite://").unwrap();
             let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
             let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
-            sql.execute(&mut connection).await.unwrap();
+            let said = sql.execute(&mut connection).await.map(drop);
             connection.close().await.unwrap();
+            said
         }
         Engine::Postgres => {
             let mut connection = PgConnection::connect(url).await.unwrap();
-            sql.execute(&mut connection).await.unwrap();
+            sql.execute(&mut connection).await.map(drop)
         }
         Engine::Mysql => {
             let mut connection = MySqlConnection::connect(url).await.unwrap();
-            sql.execute(&mut connection).await.unwrap();
+            sql.execute(&mut connection).await.map(drop)
         }
     }
 }

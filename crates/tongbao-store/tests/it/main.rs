@@ -7,12 +7,16 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test falls and tells")]
 
 mod bills;
+mod check;
 mod conformance;
 mod data;
 mod engines;
 mod open;
+mod profiles;
 mod queue;
 mod random;
 mod refunds;
 mod sqlite;
+mod table;
 mod upgrade;
+mod views;

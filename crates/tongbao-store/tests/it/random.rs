@@ -7,8 +7,8 @@ use crate::engines::{Engine, Fresh};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tongbao_core::{
-    Attempt, Changes, Delivery, DeliveryState, Endpoint, EventKind, Job, JobChange, JobKind,
-    Loaded, Refund, RefundCause, Scope,
+    Attempt, Callback, Changes, Delivery, DeliveryState, Endpoint, EventKind, Job, JobChange,
+    JobKind, Loaded, ProviderReply, Refund, RefundCause, ReplyKind, Scope,
 };
 use tongbao_engine::{
     ChargeFilter, Commit, DeliveryFilter, EventFilter, IdempotencyStep, Page, RefundFilter, Store,
@@ -131,6 +131,7 @@ impl Walk {
                     self.pick(|w| w.endpoints.len()).map(|n| self.endpoints[n].id);
             }
             4 | 5 => commit.delivery_tried = self.tried(),
+            6 => commit.provider_reply = self.reply(),
             _ => {}
         }
         commit
@@ -291,7 +292,10 @@ impl Walk {
         let mut all = Vec::new();
         for event in events.collect::<Vec<_>>() {
             if let Some(at) = self.pick(|walk| walk.endpoints.len()) {
-                all.push(delivery(&mut self.maker, &event, &self.endpoints[at]));
+                all.push(match self.dice.random_range(0..4) {
+                    0 => callback(&mut self.maker, &event, Callback::CapiNotify),
+                    _ => delivery(&mut self.maker, &event, &self.endpoints[at]),
+                });
             }
         }
         self.deliveries.extend(all.clone());
@@ -337,6 +341,13 @@ impl Walk {
         }
     }
 
+    fn reply(&mut self) -> Option<ProviderReply> {
+        let at = self.pick(|walk| walk.loaded.len())?;
+        let kind = ReplyKind::ALL[self.dice.random_range(0..ReplyKind::ALL.len())];
+        let body = format!(r#"{{"n":"{}"}}"#, self.now);
+        Some(reply(self.loaded[at].charge.id, kind, &body, self.now))
+    }
+
     fn notice(&mut self) -> Option<tongbao_core::RefusedNotice> {
         let at = self.pick(|walk| walk.loaded.len())?;
         let code = Code::ALL[self.dice.random_range(0..3)];
@@ -367,6 +378,11 @@ impl Walk {
             let id = self.refunds[at].id;
             let wanted = model.refund(id).await.unwrap();
             assert_eq!(store.refund(id).await.unwrap(), wanted, "step {step}");
+        }
+        if let Some(at) = self.pick(|walk| walk.loaded.len()) {
+            let id = self.loaded[at].charge.id;
+            let wanted = model.provider_replies(id).await.unwrap();
+            assert_eq!(store.provider_replies(id).await.unwrap(), wanted, "step {step}");
         }
         if let Some(at) = self.pick(|walk| walk.deliveries.len()) {
             let id = self.deliveries[at].id;

@@ -51,6 +51,9 @@ async fn upgrade(engine: Engine) {
         let loaded = again.charge(ChargeId::from_uuid(uuid(1))).await.unwrap().unwrap();
         assert_eq!((loaded.charge.refunds, loaded.refunds.len()), (1, 1));
         again.close().await;
+        for view in ["deal", "payorder"] {
+            assert!(crate::table::read(engine, &fresh.url, view, &["id"]).await.is_empty());
+        }
     }
     fresh.end().await;
 }

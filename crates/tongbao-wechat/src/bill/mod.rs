@@ -1,9 +1,11 @@
 //! Bills (对账单): what can be asked for, and the text that comes, the same in both APIs.
 //!
-//! `columns.rs` has the names of the columns, `read.rs` takes a bill apart line by line, `trade.rs`
-//! and `fund.rs` give its rows their types, `trade_write.rs` and `fund.rs` write them.
+//! `file.rs` has a bill as it travels, `columns.rs` the names of the columns; `read.rs` takes a
+//! bill apart line by line, `trade.rs` and `fund.rs` give its rows their types, `trade_write.rs`
+//! and `fund.rs` write them.
 
 mod columns;
+mod file;
 mod fund;
 mod money;
 mod read;
@@ -11,6 +13,7 @@ mod trade;
 mod trade_write;
 mod write;
 
+pub use file::BillFile;
 pub use fund::{FundColumns, FundDirection, FundLine, write_fund_bill};
 pub use money::BillFee;
 pub use read::{
@@ -83,6 +86,11 @@ pub enum BillPacking {
 }
 
 impl BillPacking {
+    /// By `tar_type` of a request.
+    pub(crate) const fn asked(tar_type: Option<&str>) -> BillPacking {
+        if tar_type.is_some() { BillPacking::Gzip } else { BillPacking::Plain }
+    }
+
     /// The text of `tar_type`; plain bills are asked for by leaving it out.
     pub const fn tar_type(self) -> Option<&'static str> {
         match self {

@@ -7,11 +7,10 @@
 use super::envelope::{CONTENT_TYPE, Opened, Refusal, communication_failure, field};
 use super::envelope::{request, request_signed};
 use crate::account::{SignType, V2Credentials};
-use crate::bill::{BillDate, BillPacking, BillType, FundAccount};
+use crate::bill::{BillDate, BillFile, BillPacking, BillType, FundAccount};
 use crate::error::{Answer, Level, ReplyError, WechatError};
 use crate::rules::{Kind, Rule, check_text, may, must};
 use crate::xml::Fields;
-use bytes::Bytes;
 use tongbao_crypt::digest;
 use tongbao_types::{HttpRequest, HttpResponse};
 
@@ -42,26 +41,6 @@ pub struct DownloadFundFlow {
     pub account: FundAccount,
     /// How it shall travel.
     pub packing: BillPacking,
-}
-
-/// A bill as it came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BillFile {
-    /// How it travelled, which its first bytes tell.
-    pub packing: BillPacking,
-    /// All of it.
-    pub body: Bytes,
-}
-
-/// What a body of status 200 is, told from its first bytes: a file of this packing, or `None` for
-/// the XML of a failure. For those who read a large body piece by piece: a failure is small.
-pub fn bill_packing(head: &[u8]) -> Option<BillPacking> {
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    match text.first() {
-        Some(b'<') => None,
-        _ if head.starts_with(b"\x1f\x8b") => Some(BillPacking::Gzip),
-        _ => Some(BillPacking::Plain),
-    }
 }
 
 const RULES: &[Rule] = &[must("bill_date", "对账单日期", Kind::CompactDate)];
@@ -95,7 +74,7 @@ impl DownloadBill {
 
     /// The provider's reply: a file of this packing, packed by the caller.
     pub fn encode_reply(file: &BillFile) -> HttpResponse {
-        file_reply(file)
+        file.response()
     }
 
     /// The provider's no: `error_code`, unlike everywhere else, and no signature.
@@ -144,7 +123,7 @@ impl DownloadFundFlow {
     /// The provider's reply: a file of this packing, packed by the caller, with the SHA-1 of its
     /// text in a header.
     pub fn encode_reply(file: &BillFile, text: &[u8]) -> HttpResponse {
-        let mut response = file_reply(file);
+        let mut response = file.response();
         let digest = format!("SHA={}", digest::sha1_hex(text));
         response.headers.push(("Digest".to_owned(), digest));
         response
@@ -181,19 +160,8 @@ fn read_common(
         check_text(text, rule, "/body/xml").map_err(|_| no(rule))?;
     }
     let date = opened.fields.text("bill_date").and_then(BillDate::read_compact);
-    let packing = match opened.fields.text("tar_type") {
-        Some(_) => BillPacking::Gzip,
-        None => BillPacking::Plain,
-    };
+    let packing = BillPacking::asked(opened.fields.text("tar_type"));
     Ok((date.ok_or_else(|| no(&RULES[0]))?, packing))
-}
-
-fn file_reply(file: &BillFile) -> HttpResponse {
-    let content_type = match file.packing {
-        BillPacking::Plain => "text/plain",
-        BillPacking::Gzip => "application/x-gzip",
-    };
-    HttpResponse::new(200, content_type, file.body.clone())
 }
 
 /// Nothing here is signed, so nothing is verified but the form. A bill is no proof of a payment.
@@ -204,8 +172,8 @@ fn read_file(response: &HttpResponse) -> Result<Answer<BillFile>, ReplyError> {
     if response.body.is_empty() {
         return Err(ReplyError::Malformed("an empty body is no bill".to_owned()));
     }
-    match bill_packing(&response.body) {
-        Some(packing) => Ok(Answer::Done(BillFile { packing, body: response.body.clone() })),
+    match BillFile::of(&response.body) {
+        Some(file) => Ok(Answer::Done(file)),
         None => read_failure(&Fields::parse(&response.body)?).map(Answer::Refused),
     }
 }
@@ -230,6 +198,7 @@ fn read_failure(fields: &Fields) -> Result<WechatError, ReplyError> {
 mod tests {
     use super::super::envelope::tests::{credentials, opened};
     use super::*;
+    use bytes::Bytes;
 
     fn trades() -> DownloadBill {
         let date = BillDate::read_compact("20261120").unwrap();
@@ -297,9 +266,6 @@ mod tests {
         let response = DownloadBill::encode_reply(&packed);
         assert_eq!(response.header("content-type"), Some("application/x-gzip"));
         assert_eq!(DownloadBill::decode_reply(&response), Ok(Answer::Done(packed)));
-        assert_eq!(bill_packing(b"\xef\xbb\xbf\r\n<xml>"), None);
-        assert_eq!(bill_packing(b"  <xml>"), None);
-        assert_eq!(bill_packing(b"`<xml>"), Some(BillPacking::Plain));
     }
 
     #[test]

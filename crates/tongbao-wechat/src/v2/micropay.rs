@@ -6,6 +6,7 @@
 use super::envelope::{Opened, Refusal, Replier, read_reply, request, same};
 use super::query::{read_trade, set_paid};
 use crate::account::V2Credentials;
+use crate::auth_code::is_auth_code;
 use crate::china::{compact_time, read_compact_time};
 use crate::error::{Answer, ReplyError};
 use crate::rules::{Kind, Rule, may, must};
@@ -73,12 +74,6 @@ const RULES: &[Rule] = &[
     may("profit_sharing", "是否需要分账", Kind::Word(&["Y", "N"])),
     may("version", "接口版本号", Kind::Text(0, 32)),
 ];
-
-/// Whether a scanned text is a payment code (付款码): 18 digits that begin with 10 to 15.
-pub fn is_auth_code(text: &str) -> bool {
-    let begins = ["10", "11", "12", "13", "14", "15"].iter().any(|p| text.starts_with(p));
-    begins && text.len() == 18 && text.bytes().all(|b| b.is_ascii_digit())
-}
 
 impl Micropay {
     /// A payment with what it needs.
@@ -280,15 +275,6 @@ mod tests {
         bare.set("out_trade_no", "20180821665587");
         let error = payment().decode_reply(&credentials, &replier.done(bare)).unwrap_err();
         assert!(matches!(error, ReplyError::Field(_)), "{error:?}");
-    }
-
-    #[test]
-    fn codes_are_18_digits_with_wechats_beginning() {
-        assert!(is_auth_code(CODE) && is_auth_code("100000000000000000"));
-        let wrong = ["", "13465009301121234", "1346500930112123456", "284650093011212345"];
-        for text in wrong.into_iter().chain(["164650093011212345", "13465009301121234x"]) {
-            assert!(!is_auth_code(text), "{text}");
-        }
     }
 
     #[test]

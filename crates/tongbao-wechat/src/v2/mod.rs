@@ -17,14 +17,12 @@ mod reverse;
 mod sandbox_key;
 mod sign;
 
-pub use bill::{
-    BillFile, DownloadBill, DownloadFundFlow, FUND_FLOW_PATH, TRADE_BILL_PATH, bill_packing,
-};
+pub use bill::{DownloadBill, DownloadFundFlow, FUND_FLOW_PATH, TRADE_BILL_PATH};
 pub use close::{CLOSE_PATH, CloseOrder};
 pub use envelope::{
     Opened, Refusal, Replier, Verdict, communication_failure, needs_certificate, open,
 };
-pub use micropay::{MICROPAY_PATH, Micropay, is_auth_code};
+pub use micropay::{MICROPAY_PATH, Micropay};
 pub use notify::{
     Notice, accept, claimed_out_trade_no, encode_notice, is_accepted, receive, refuse,
 };

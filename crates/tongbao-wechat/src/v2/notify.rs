@@ -12,7 +12,7 @@ use crate::error::NoticeError;
 use crate::notice::{Notification, Verified};
 use crate::trade::{Trade, TradeState};
 use crate::xml::Fields;
-use tongbao_types::{HttpRequest, HttpResponse, Secret};
+use tongbao_types::{Bug, HttpRequest, HttpResponse, Secret, is_planted};
 
 /// Verifies a notification for this account.
 pub fn receive(
@@ -20,7 +20,9 @@ pub fn receive(
     request: &HttpRequest,
 ) -> Result<Verified<Notification>, NoticeError> {
     let fields = Fields::parse(&request.body)?;
-    verify(&fields, credentials.key(), credentials.sign_type())?;
+    if !is_planted(Bug::VerifySkipped) {
+        verify(&fields, credentials.key(), credentials.sign_type())?;
+    }
     if let Err(mismatch) = check_identity(&fields, credentials.merchant()) {
         let out_trade_no = fields.get("out_trade_no").unwrap_or("").to_owned();
         return Err(NoticeError::Account { mismatch, out_trade_no });

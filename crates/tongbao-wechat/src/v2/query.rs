@@ -149,26 +149,9 @@ pub(super) mod tests {
     use super::super::envelope::tests::{credentials, opened};
     use super::*;
     use crate::account::SignType;
-    use tongbao_types::Fen;
 
     pub(in crate::v2) fn trade(state: TradeState) -> Trade {
-        let paid = Paid {
-            transaction_id: "4200000263201902167700136502".to_owned(),
-            total: Fen(101),
-            payer_total: Some(Fen(100)),
-            currency: "CNY".to_owned(),
-            openid: Some("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o".to_owned()),
-            trade_type: Some("NATIVE".to_owned()),
-            bank_type: Some("OTHERS".to_owned()),
-            success_time: "2026-11-21T00:00:00+08:00".parse().ok(),
-        };
-        Trade {
-            out_trade_no: "20180821665587".to_owned(),
-            state_desc: state.description().to_owned(),
-            attach: String::new(),
-            paid: state.is_paid().then_some(paid),
-            state,
-        }
+        crate::trade::tests::trade("20180821665587", state)
     }
 
     fn ask(query: &OrderQuery, trade: &Trade) -> Result<Answer<Trade>, ReplyError> {

@@ -8,11 +8,10 @@
 use super::envelope::{Opened, Received, Refusal, Replier, Stamp, get, read_json, read_refusal};
 use super::target::{Parameters, path_segment};
 use crate::account::V3Credentials;
-use crate::bill::{BillDate, BillPacking, BillType, FundAccount};
+use crate::bill::{BillDate, BillFile, BillPacking, BillType, FundAccount};
 use crate::error::{Answer, FieldError, Mismatch, ReplyError};
 use crate::notice::Verified;
 use crate::rules::{Kind, Rule, may, must};
-use crate::v2::{BillFile, bill_packing};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tongbao_crypt::digest;
@@ -122,11 +121,8 @@ fn tar_type(packing: BillPacking) -> String {
 
 fn read_common(parameters: &Parameters) -> (BillDate, BillPacking) {
     let date = parameters.text("bill_date").and_then(BillDate::read_dashed);
-    (date.expect("the rules have checked the date"), packing(parameters.text("tar_type")))
-}
-
-fn packing(word: Option<&str>) -> BillPacking {
-    if word.is_some() { BillPacking::Gzip } else { BillPacking::Plain }
+    let packing = BillPacking::asked(parameters.text("tar_type"));
+    (date.expect("the rules have checked the date"), packing)
 }
 
 /// The provider's no to a day without movements.
@@ -212,9 +208,8 @@ impl BillLink {
         if response.status != 200 {
             return read_refusal(response).map(Answer::Refused);
         }
-        let packing = bill_packing(&response.body);
-        let packing = packing.ok_or_else(|| ReplyError::Malformed("markup".to_owned()))?;
-        Ok(Answer::Done(BillFile { packing, body: response.body.clone() }))
+        let file = BillFile::of(&response.body);
+        file.map(Answer::Done).ok_or_else(|| ReplyError::Malformed("markup".to_owned()))
     }
 
     /// SHA-1 of the unpacked text, byte order mark and all, as 40 hexadecimal digits; for callers
@@ -247,16 +242,12 @@ impl BillDownload {
     pub fn decode(opened: &Opened) -> Result<BillDownload, Refusal> {
         let parameters = Parameters::checked(opened.request.query(), FILE_RULES)?;
         let token = parameters.text("token").unwrap_or_default().to_owned();
-        Ok(BillDownload { token, packing: packing(parameters.text("tartype")) })
+        Ok(BillDownload { token, packing: BillPacking::asked(parameters.text("tartype")) })
     }
 
     /// The provider's answer: the file, packed by the caller, without a signature.
     pub fn encode_reply(file: &BillFile, request_id: &str) -> HttpResponse {
-        let content_type = match file.packing {
-            BillPacking::Plain => "text/plain",
-            BillPacking::Gzip => "application/x-gzip",
-        };
-        let mut response = HttpResponse::new(200, content_type, file.body.clone());
+        let mut response = file.response();
         response.headers.insert(0, ("Request-ID".to_owned(), request_id.to_owned()));
         response
     }

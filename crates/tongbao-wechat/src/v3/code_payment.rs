@@ -5,15 +5,15 @@
 //! of it. While the payer types the password, the reply is `{"trade_state":"USERPAYING"}` and
 //! nothing else; such trades and unknown outcomes are queried, and reversed in the end.
 
+use super::amount::{AMOUNT, AmountBody, SETTLE, SettleBody};
 use super::envelope::{Opened, Received, Refusal, Replier, Stamp, post, read_json};
-use super::order::{AMOUNT, AmountBody, SETTLE, SettleBody, missing};
 use super::party::{Mode, Party, same};
 use super::query::TradeBody;
 use crate::account::{Merchant, V3Credentials};
+use crate::auth_code::is_auth_code;
 use crate::error::{Answer, ReplyError};
 use crate::rules::{Kind, Rule, may, must};
 use crate::trade::{Trade, TradeState};
-use crate::v2::is_auth_code;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tongbao_types::{Fen, HttpRequest, HttpResponse, Secret};
@@ -23,7 +23,7 @@ const SEGMENT: &str = "codepay";
 /// Money from a payer's code. Texts are limited in bytes of UTF-8.
 #[derive(Debug, Clone)]
 pub struct CodePayment {
-    /// What was read, 18 digits ([`crate::v2::is_auth_code`]). It pays once, within a minute, and
+    /// What was read, 18 digits ([`crate::is_auth_code`]). It pays once, within a minute, and
     /// is nobody else's to read.
     pub auth_code: Secret<String>,
     /// What the payer reads, 1 to 127 bytes.
@@ -160,10 +160,10 @@ impl CodePayment {
             goods_tag: self.goods_tag.clone(),
             support_fapiao: self.support_fapiao,
             payer: PayerBody { auth_code: self.auth_code.expose().clone() },
-            amount: AmountBody { total: self.total.0, currency: self.currency.clone() },
+            amount: AmountBody::of(self.total, &self.currency),
             scene_info: self.scene_info.clone(),
             detail: self.detail.clone(),
-            settle_info: self.profit_sharing.map(|flag| SettleBody { profit_sharing: Some(flag) }),
+            settle_info: SettleBody::of(self.profit_sharing),
         };
         post(Mode::of(merchant).path(SEGMENT), &body, credentials, stamp)
     }
@@ -177,7 +177,7 @@ impl CodePayment {
         opened.check_party(&body.party)?;
         let store = &body.scene_info.store_info;
         if store.id.is_none() && store.out_id.is_none() {
-            return Err(missing("/body/scene_info/store_info/id"));
+            return Err(Refusal::missing("/body/scene_info/store_info/id"));
         }
         if !is_auth_code(&body.payer.auth_code) {
             let message = "请扫描微信支付授权码(以10/11/12/13/14/15为前缀的18位数字)";

@@ -163,6 +163,12 @@ impl Refusal {
         Refusal { status: 400, code: "PARAM_ERROR".to_owned(), message: broken.message, detail }
     }
 
+    /// A field that only some requests must have, at this place.
+    pub(super) fn missing(place: &str) -> Refusal {
+        let message = format!("输入源“{place}”必填性规则校验失败，此字段为必填项");
+        Refusal::new(400, "PARAM_ERROR", &message)
+    }
+
     /// The answer; refusals bear no signature here.
     pub fn encode(&self, request_id: &str) -> HttpResponse {
         let (code, message) = (self.code.as_str(), self.message.as_str());

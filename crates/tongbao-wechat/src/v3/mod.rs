@@ -5,6 +5,7 @@
 //! signatures), `envelope.rs` (requests, replies, refusals), `party.rs` (ordinary merchants and
 //! service providers), `target.rs` (paths and queries) and `resource.rs` (AES-256-GCM).
 
+mod amount;
 mod bill;
 mod certificates;
 mod close;

@@ -1,5 +1,6 @@
 //! Order (微信支付 API v3, Native/JSAPI/APP/H5 下单), of ordinary merchants and service providers.
 
+use super::amount::{AMOUNT, AmountBody, SETTLE, SettleBody};
 use super::envelope::{Opened, Received, Refusal, Replier, Stamp, post, read_json};
 use super::party::{Mode, Party};
 use crate::account::V3Credentials;
@@ -93,13 +94,6 @@ struct Body {
     settle_info: Option<SettleBody>,
 }
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct AmountBody {
-    pub(super) total: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) currency: Option<String>,
-}
-
 #[derive(Default, Serialize, Deserialize)]
 struct PayerBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,12 +102,6 @@ struct PayerBody {
     sp_openid: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sub_openid: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct SettleBody {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) profit_sharing: Option<bool>,
 }
 
 const GOODS: &[Rule] = &[
@@ -147,8 +135,6 @@ const SCENE: &[Rule] = &[
     may("store_info", "商户门店信息", Kind::Object(STORE)),
     may("h5_info", "H5场景信息", Kind::Object(H5)),
 ];
-pub(super) const AMOUNT: &[Rule] =
-    &[must("total", "总金额", Kind::Integer(1)), may("currency", "货币类型", Kind::Word(&["CNY"]))];
 const LIMITS: Kind = Kind::Word(&["no_balance", "no_credit", "no_debit", "balance_only"]);
 const RULES: &[Rule] = &[
     must("description", "商品描述", Kind::Text(1, 127)),
@@ -164,7 +150,6 @@ const RULES: &[Rule] = &[
     may("scene_info", "场景信息", Kind::Object(SCENE)),
     may("settle_info", "结算信息", Kind::Object(SETTLE)),
 ];
-pub(super) const SETTLE: &[Rule] = &[may("profit_sharing", "是否指定分账", Kind::Flag)];
 const PAYER: Rule =
     may("payer", "支付者", Kind::Object(&[must("openid", "用户标识", Kind::Text(1, 128))]));
 const PARTNER_PAYER: Rule = may(
@@ -191,11 +176,11 @@ impl Order {
             goods_tag: self.goods_tag.clone(),
             support_fapiao: self.support_fapiao,
             limit_pay: self.limit_pay.clone(),
-            amount: AmountBody { total: self.total.0, currency: self.currency.clone() },
+            amount: AmountBody::of(self.total, &self.currency),
             payer: self.payer(mode),
             detail: self.detail.clone(),
             scene_info: self.scene_info.clone(),
-            settle_info: self.profit_sharing.map(|flag| SettleBody { profit_sharing: Some(flag) }),
+            settle_info: SettleBody::of(self.profit_sharing),
         };
         post(mode.path(segment(self.trade_type)), &body, credentials, stamp)
     }
@@ -231,7 +216,7 @@ impl Order {
         };
         order.check_by_type(mode)?;
         if order.sub_openid.is_some() && body.party.sub_appid.is_none() {
-            return Err(missing("/body/sub_appid"));
+            return Err(Refusal::missing("/body/sub_appid"));
         }
         Ok((order, body.party.app_id().to_owned()))
     }
@@ -291,24 +276,16 @@ impl Order {
     }
 
     fn check_by_type(&self, mode: Mode) -> Result<(), Refusal> {
+        let missing = |place| Err(Refusal::missing(place));
         let nobody = self.openid.is_none() && self.sub_openid.is_none();
+        let h5_info = self.scene_info.as_ref().and_then(|scene| scene.h5_info.as_ref());
         match (self.trade_type, mode) {
-            (TradeType::Jsapi, Mode::Direct) if nobody => Err(missing("/body/payer/openid")),
-            (TradeType::Jsapi, Mode::Partner) if nobody => Err(missing("/body/payer/sp_openid")),
-            (TradeType::Mweb, _)
-                if self.scene_info.as_ref().is_none_or(|scene| scene.h5_info.is_none()) =>
-            {
-                Err(missing("/body/scene_info/h5_info"))
-            }
+            (TradeType::Jsapi, Mode::Direct) if nobody => missing("/body/payer/openid"),
+            (TradeType::Jsapi, Mode::Partner) if nobody => missing("/body/payer/sp_openid"),
+            (TradeType::Mweb, _) if h5_info.is_none() => missing("/body/scene_info/h5_info"),
             _ => Ok(()),
         }
     }
-}
-
-/// A field that only some requests must have.
-pub(super) fn missing(place: &str) -> Refusal {
-    let message = format!("输入源“{place}”必填性规则校验失败，此字段为必填项");
-    Refusal::new(400, "PARAM_ERROR", &message)
 }
 
 const fn segment(trade_type: TradeType) -> &'static str {

@@ -6,7 +6,6 @@
 //! after a payment ([`crate::RefundRefusal::Again`]).
 
 use super::envelope::{Opened, Received, Refusal, Replier, Stamp, post, read_json};
-use super::order::missing;
 use super::party::same;
 use crate::account::V3Credentials;
 use crate::china::rfc3339_time;
@@ -137,7 +136,7 @@ impl RefundOrder {
         let key = match (body.transaction_id, body.out_trade_no) {
             (Some(number), _) => TradeKey::TransactionId(number),
             (None, Some(number)) => TradeKey::OutTradeNo(number),
-            (None, None) => return Err(missing("/body/transaction_id")),
+            (None, None) => return Err(Refusal::missing("/body/transaction_id")),
         };
         Ok(RefundOrder {
             key,

@@ -1,10 +1,10 @@
 //! Calls over HTTP with JSON in and out, as any client of the gateway or the sandbox makes them.
 
 use crate::wire::HttpWire;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use tongbao_engine::{Egress, Outgoing, Reach, Tls, Wire};
-use tongbao_types::{HttpRequest, Method, Span};
+use tongbao_types::{HttpRequest, HttpResponse, Method, Span};
 
 /// An answer that is no 2xx.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,30 @@ impl Caller {
         self.call(Method::Post, target, body.to_string().into_bytes()).await
     }
 
+    /// Goes where a browser is sent, which may send it on.
+    pub(crate) async fn visit(&self, url: &str) -> anyhow::Result<()> {
+        let target = url.strip_prefix(&self.base).with_context(|| format!("{url} is elsewhere"))?;
+        let answer = self.send(Method::Get, target, Vec::new()).await?;
+        ensure!(answer.status < 400, "GET {url} was answered with {}", answer.status);
+        Ok(())
+    }
+
     async fn call(&self, method: Method, target: &str, body: Vec<u8>) -> anyhow::Result<Value> {
+        let asked = format!("{} {}{target}", method.as_str(), self.base);
+        let answer = self.send(method, target, body).await?;
+        if !(200..300).contains(&answer.status) {
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            bail!(Refused { asked, status: answer.status, text });
+        }
+        serde_json::from_slice(&answer.body).with_context(|| format!("{asked}: not JSON"))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        target: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<HttpResponse> {
         let asked = format!("{} {}{target}", method.as_str(), self.base);
         let mut headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
         headers.extend(self.authorization.iter().map(|a| ("Authorization".to_owned(), a.clone())));
@@ -59,11 +82,6 @@ impl Caller {
             reach: Reach::Provider,
             tls: Tls::default(),
         };
-        let answer = self.wire.send(outgoing).await.with_context(|| asked.clone())?;
-        if !(200..300).contains(&answer.status) {
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            bail!(Refused { asked, status: answer.status, text });
-        }
-        serde_json::from_slice(&answer.body).with_context(|| format!("{asked}: not JSON"))
+        self.wire.send(outgoing).await.context(asked)
     }
 }

@@ -21,7 +21,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tongbao_types::{AppName, Mode, Secret};
+use tongbao_types::{AppName, Mode, Profile, Secret};
 
 const CHOOSERS: Choosers = Choosers { gateway: "--listen", sandbox: "--sandbox-listen" };
 const APP: &str = "dev";
@@ -128,12 +128,22 @@ fn config(args: &DevArgs, data: &Path) -> anyhow::Result<Config> {
     };
     let apps = [APP, OTHER_APP].map(|name| table(vec![("name", name.into())]));
     let sandbox = [("listen", "127.0.0.1:9010".into()), ("data", place("sandbox").into())];
+    let loopback = || toml::Value::Array(vec!["127.0.0.0/8".into(), "::1/128".into()]);
+    let profiles = Profile::ALL.iter().map(|profile| {
+        table(vec![
+            ("profile", profile.as_str().into()),
+            ("app", APP.into()),
+            ("allow_from", loopback()),
+            ("livemode", false.into()),
+        ])
+    });
     let database = format!("sqlite://{}", place("tongbao.db"));
     let base = [
         ("server", table(vec![("listen", "127.0.0.1:9009".into())])),
         ("database", table(vec![("url", database.into())])),
         ("apps", apps.to_vec().into()),
         ("webhooks", table(vec![("allow_loopback", true.into())])),
+        ("compat", profiles.collect::<Vec<_>>().into()),
         ("sandbox", table(sandbox.to_vec())),
         ("log", table(vec![("file", place("tongbao.log").into())])),
     ];
@@ -222,6 +232,7 @@ fn welcome(file: &DevFile<'_>, path: &Path, no_shop: &str) {
         format!("{} {}   (app {APP}, test)", head("test key"), keys.secret_key),
         format!("{} {}   (app {APP}, live)", head("live key"), keys.live_secret_key),
         format!("{}    {}   (app {OTHER_APP}, test)", head("other"), keys.other_secret_key),
+        format!("{} {}", head("profiles"), profiles(gateway)),
         format!(
             "{}     {}   (all of this for tools: {})",
             head("data"),
@@ -242,4 +253,16 @@ fn welcome(file: &DevFile<'_>, path: &Path, no_shop: &str) {
         "Ctrl-C stops everything; the data stays.".to_owned(),
     ];
     lines.iter().for_each(|line| screen.line(line));
+}
+
+/// Where callers of the older services find their routes.
+fn profiles(gateway: &str) -> String {
+    let all = Profile::ALL.iter().map(|profile| match profile {
+        Profile::AuthPay => "/auth",
+        Profile::Wepay => "/apis/v1/wepay",
+        Profile::Wxpay => "/wxPay",
+        Profile::Payorder => "/order",
+        Profile::Capi => "/capi/api/v1/charge",
+    });
+    format!("{gateway}{}   (older services' routes)", all.collect::<Vec<_>>().join(" "))
 }

@@ -2,8 +2,10 @@
 //! `webhook` are a merchant's side, for those commands that play one.
 
 mod caller;
+pub(crate) mod db;
 pub(crate) mod demo;
 pub(crate) mod dev;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod openapi;
 pub(crate) mod sandbox;

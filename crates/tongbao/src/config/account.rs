@@ -24,6 +24,8 @@ pub(crate) struct AccountConfig {
     pub(crate) endpoint: Option<String>,
     /// Who signs that address's TLS certificate, PEM.
     pub(crate) endpoint_ca: Option<String>,
+    /// Another notification address than the usual one.
+    pub(crate) notify_url: Option<String>,
     /// Its credentials.
     pub(crate) keys: Keys,
 }
@@ -48,6 +50,10 @@ pub(super) fn check(app: &AppName, raw: RawAccount) -> Result<AccountConfig, Con
     let endpoint = endpoint.map(|text| base_url(&format!("{}: endpoint", fields.place), &text));
     let endpoint = endpoint.transpose()?;
     let endpoint_ca = fields.optional("endpoint_ca");
+    let notify_url = fields.optional("notify_url");
+    if let Some(url) = &notify_url {
+        check_notify_url(url).map_err(|rule| fields.wrong(format!("notify_url {rule}")))?;
+    }
     if mode == Mode::Test && endpoint.is_none() {
         return Err(fields.wrong(
             "livemode = false needs an endpoint: test keys only ever reach a sandbox, never the \
@@ -62,8 +68,29 @@ pub(super) fn check(app: &AppName, raw: RawAccount) -> Result<AccountConfig, Con
         (Provider::Alipay, _) => Keys::AlipayOpen(alipay(&mut fields)?),
     };
     fields.finish(&format!("{provider} {api}"))?;
-    Ok(AccountConfig { name, mode, endpoint, endpoint_ca, keys })
+    Ok(AccountConfig { name, mode, endpoint, endpoint_ca, notify_url, keys })
 }
+
+/// What providers take as a notification address; the error is the rule's end.
+pub(super) fn check_notify_url(text: &str) -> Result<(), String> {
+    let url = url::Url::parse(text).ok();
+    let fits = url.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.host().is_some()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if fits && text.len() <= NOTIFY_URL_BYTES_MAX {
+        return Ok(());
+    }
+    Err(format!(
+        "= \"{text}\" must be an address such as https://pay.example.com/notify, of at most \
+         {NOTIFY_URL_BYTES_MAX} bytes and without a query"
+    ))
+}
+
+/// What WeChat Pay and Alipay take.
+const NOTIFY_URL_BYTES_MAX: usize = 256;
 
 /// The keys of an account that are not read yet, and whose they are.
 struct Fields {
@@ -271,6 +298,23 @@ mod tests {
             "app shop, an account: name = \"Shop 1\": an account's name is 1 to 80 lower-case \
              letters, digits, - or _",
         );
+    }
+
+    #[test]
+    fn a_notification_address_is_one_that_providers_take() {
+        let with = |url: &str| format!("{V2}api_key = \"k\"\nnotify_url = \"{url}\"");
+        let account = table(&with("http://m.example.com/apis/v1/wepay/pay_notify")).unwrap();
+        assert!(account.notify_url.is_some());
+        for bad in ["m.example.com/notify", "https://a/b?c=d", "ftp://a/b", ""] {
+            refused(
+                &with(bad),
+                &format!(
+                    "app shop, account shop_wechat_v2: notify_url = \"{bad}\" must be an address \
+                     such as https://pay.example.com/notify, of at most 256 bytes and without a \
+                     query"
+                ),
+            );
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@
 
 use super::ConfigError;
 use super::account::{self, AccountConfig};
-use super::nearest::nearest;
-use super::raw::{Raw, RawApp, RawCompat, RawPolling, RawSandbox, RawWebhooks};
+use super::compat::{self, CompatConfig};
+use super::raw::{Raw, RawApp, RawPolling, RawSandbox, RawWebhooks};
+use super::wepay;
 use ipnet::IpNet;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) polling: Polling,
     pub(crate) egress: Egress,
     pub(crate) sandbox: Option<SandboxConfig>,
+    pub(crate) compat: Vec<CompatConfig>,
     pub(crate) log: LogConfig,
 }
 
@@ -71,16 +73,16 @@ pub(crate) struct LogConfig {
     pub(crate) file: Option<PathBuf>,
 }
 
-const PROFILES: [&str; 5] = ["auth-pay", "wepay", "wxpay", "payorder", "capi"];
-
 /// Decides what was written.
 pub(crate) fn check(raw: Raw) -> Result<Config, ConfigError> {
-    refuse_compat(&raw.compat)?;
     let sandbox = raw.sandbox.map(sandbox).transpose()?;
-    let apps: Vec<AppConfig> =
+    let mut apps: Vec<AppConfig> =
         raw.apps.into_iter().enumerate().map(app).collect::<Result<_, _>>()?;
+    let mut compat = raw.compat;
+    wepay::add_accounts(&mut compat, &mut apps)?;
     refuse_twins(&apps)?;
     refuse_live_sandbox(&apps, sandbox.as_ref())?;
+    let compat = compat::check(compat, &apps)?;
     let listen = raw.server.listen.unwrap_or_else(|| "127.0.0.1:9009".to_owned());
     let public_url = raw.server.public_url.map(|text| base_url("server.public_url", &text));
     let batch_max = raw.database.batch_max.unwrap_or(256);
@@ -98,6 +100,7 @@ pub(crate) fn check(raw: Raw) -> Result<Config, ConfigError> {
         polling: polling(&raw.polling)?,
         egress: egress(raw.webhooks)?,
         sandbox,
+        compat,
         log: LogConfig {
             filter: raw.log.filter.unwrap_or_else(|| "info".to_owned()),
             file: raw.log.file.map(PathBuf::from),
@@ -116,25 +119,6 @@ pub(super) fn base_url(key: &str, text: &str) -> Result<String, ConfigError> {
         return Err(wrong("must be scheme, host, port and path alone"));
     }
     Ok(text.trim_end_matches('/').to_owned())
-}
-
-fn refuse_compat(tables: &[RawCompat]) -> Result<(), ConfigError> {
-    let Some(table) = tables.first() else { return Ok(()) };
-    let Some(profile) = &table.profile else {
-        return Err(ConfigError::new("a [[compat]] table needs a profile, such as \"wepay\""));
-    };
-    if !PROFILES.contains(&profile.as_str()) {
-        let near = nearest(profile, PROFILES).unwrap_or_default();
-        return Err(ConfigError::new(format!(
-            "there is no compat profile \"{profile}\"; the nearest known one is \"{near}\""
-        )));
-    }
-    let bound = table.app.as_deref().map_or(String::new(), |app| format!(" for the app {app}"));
-    let allowed = table.allow_from.len();
-    Err(ConfigError::new(format!(
-        "the compat profile {profile}{bound} (allow_from names {allowed} networks) is not in this \
-         version; remove the [[compat]] table"
-    )))
 }
 
 fn sandbox(raw: RawSandbox) -> Result<SandboxConfig, ConfigError> {
@@ -277,7 +261,7 @@ fn egress(raw: RawWebhooks) -> Result<Egress, ConfigError> {
     })
 }
 
-fn networks(key: &str, texts: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
+pub(super) fn networks(key: &str, texts: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
     let network = |text: String| {
         let wrong = || format!("{key} has \"{text}\"; write networks as 10.1.0.0/16");
         text.parse().map_err(|_| ConfigError::new(wrong()))
@@ -355,16 +339,53 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_known_by_name_but_not_in_this_version() {
+    fn a_profile_belongs_to_an_app_and_is_there_once() {
+        let app = "[[apps]]\nname = \"shop\"\n";
+        let with = |table: &str| format!("{app}[[compat]]\n{table}");
         check(
-            "[[compat]]\nprofile = \"wepya\"\napp = \"shop\"",
+            &with("profile = \"wepya\"\napp = \"shop\""),
             "there is no compat profile \"wepya\"; the nearest known one is \"wepay\"",
         );
         check(
-            "[[compat]]\nprofile = \"wepay\"\napp = \"shop\"\nallow_from = [\"10.0.0.0/8\"]",
-            "the compat profile wepay for the app shop (allow_from names 1 networks) is not in \
-             this version; remove the [[compat]] table",
+            &with("profile = \"wepay\""),
+            "the compat profile wepay: it needs app = \"…\", whose charges it makes",
         );
+        check(
+            &with("profile = \"wepay\"\napp = \"ship\""),
+            "the compat profile wepay: there is no app named ship",
+        );
+        check(
+            &with("profile = \"capi\"\napp = \"shop\"\naccount = \"x\""),
+            "the compat profile capi: the app shop has no account named x",
+        );
+        check(
+            &with("profile = \"wxpay\"\napp = \"shop\"\nalipay_account = \"x\""),
+            "the compat profile wxpay: the app shop has no account named x",
+        );
+        let wechat = "[[apps]]\nname = \"a\"\n[[apps.accounts]]\nprovider = \"wechat\"\n\
+                      api = \"v2\"\napp_id = \"wx\"\nmch_id = \"1\"\napi_key = \"k\"\n[[compat]]\n\
+                      app = \"a\"\nalipay_account = \"a_wechat_v2\"\n";
+        check(
+            &format!("{wechat}profile = \"wxpay\""),
+            "the compat profile wxpay: alipay_account belongs to capi",
+        );
+        check(
+            &format!("{wechat}profile = \"capi\""),
+            "the compat profile capi: alipay_account = \"a_wechat_v2\" is no Alipay account",
+        );
+        check(
+            &with("profile = \"capi\"\napp = \"shop\"\ncb_notify_url = \"https://a/b\""),
+            "the compat profile capi: cb_notify_url belongs to wepay",
+        );
+        check(
+            &with("profile = \"capi\"\napp = \"shop\"\npayment_function_url = \"a\""),
+            "the compat profile capi: payment_function_url = \"a\" must be a URL, such as \
+             https://host/path",
+        );
+        let wxpay = "[[compat]]\nprofile = \"wxpay\"\napp = \"shop\"\n";
+        check(&format!("{app}{wxpay}{wxpay}"), "the compat profile wxpay is there twice");
+        let loaded = load(&format!("{app}{wxpay}allow_from = [\"10.0.0.0/8\"]")).unwrap();
+        assert!(loaded.compat[0].livemode && loaded.compat[0].allow_from.len() == 1);
     }
 
     #[test]

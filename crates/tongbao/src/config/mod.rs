@@ -2,17 +2,22 @@
 //! and fits together ([`Config`]).
 //!
 //! `schema.rs` lists the keys, `env.rs` reads variables and options, `raw.rs` joins the sources,
-//! `checked.rs` and `account.rs` decide what the values mean.
+//! `checked.rs` and `account.rs` decide what the values mean; `wepay.rs` reads the file of an older
+//! service.
 
 mod account;
 mod checked;
+mod compat;
 mod env;
 mod nearest;
 mod raw;
 mod schema;
+pub(crate) mod wepay;
 
 pub(crate) use account::{AccountConfig, default_name};
-pub(crate) use checked::{Config, LogConfig};
+pub(crate) use checked::{AppConfig, Config, LogConfig};
+pub(crate) use compat::CompatConfig;
+pub(crate) use nearest::nearest;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -9,7 +9,7 @@ use super::schema::{FILE_SUFFIX, Found, Key, Kind, ROOT, find};
 use super::{ConfigError, Sources};
 use data_encoding::BASE64;
 use serde::Deserialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -103,6 +103,24 @@ pub(crate) struct RawCompat {
     pub(crate) profile: Option<String>,
     pub(crate) app: Option<String>,
     pub(crate) allow_from: Vec<String>,
+    pub(crate) livemode: Option<bool>,
+    pub(crate) account: Option<String>,
+    pub(crate) alipay_account: Option<String>,
+    pub(crate) cb_notify_url: Option<String>,
+    pub(crate) payment_function_url: Option<String>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint_ca: Option<String>,
+    pub(crate) merchants: Vec<RawMerchant>,
+}
+
+/// `[[compat.merchants]]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawMerchant {
+    pub(crate) env: Option<String>,
+    pub(crate) account: Option<String>,
+    pub(crate) cb_notify_url: Option<String>,
 }
 
 // What these two hold may be secret, so only the names are shown.
@@ -131,8 +149,14 @@ pub(crate) fn read(sources: &Sources) -> Result<Raw, ConfigError> {
         apply(&mut table, ROOT, setting, 0)?;
     }
     let folder = sources.file.as_ref().and_then(|file| file.path.parent());
-    read_files(&mut table, ROOT, folder.unwrap_or(Path::new("")))?;
-    table.try_into().map_err(|error| ConfigError::new(format!("the configuration: {error}")))
+    let folder = folder.unwrap_or(Path::new(""));
+    read_files(&mut table, ROOT, folder)?;
+    let mut raw: Raw = table
+        .try_into()
+        .map_err(|error| ConfigError::new(format!("the configuration: {error}")))?;
+    let configs = raw.compat.iter_mut().filter_map(|compat| compat.config.as_mut());
+    configs.for_each(|config| *config = folder.join(&*config));
+    Ok(raw)
 }
 
 fn parse(text: &str, path: &Path) -> Result<toml::Table, ConfigError> {
@@ -212,7 +236,7 @@ fn wrong_kind(at: &str, key: &str, kind: Kind) -> ConfigError {
 pub(crate) fn unknown(keys: &'static [Key], table: &str, word: &str) -> String {
     let place = match table {
         "" => "at the top".to_owned(),
-        "apps" | "apps.accounts" | "compat" => format!("in [[{table}]]"),
+        "apps" | "apps.accounts" | "compat" | "compat.merchants" => format!("in [[{table}]]"),
         _ => format!("in [{table}]"),
     };
     let near = match word.strip_suffix(FILE_SUFFIX) {

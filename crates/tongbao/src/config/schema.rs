@@ -79,7 +79,7 @@ pub(crate) const ROOT: &[Key] = &[
     Key::new("webhooks", Table(WEBHOOKS), "Which networks webhooks may reach."),
     Key::new("sandbox", Table(SANDBOX), "Runs the provider sandbox too, for test keys."),
     Key::new("log", Table(LOG), "What is logged, and where."),
-    Key::new("compat", Tables(COMPAT), "The older services' routes; not in this version."),
+    Key::new("compat", Tables(COMPAT), "Routes of older services, for their callers."),
 ];
 
 const SERVER: &[Key] = &[
@@ -139,6 +139,11 @@ const ACCOUNTS: &[Key] = &[
         "endpoint_ca",
         TextOrFile,
         "Who signs that address's TLS certificate, PEM; this machine's authorities unless given.",
+    ),
+    Key::new(
+        "notify_url",
+        Text,
+        "Where the provider notifies, if not at public_url/notify/…: an address that leads here.",
     ),
     Key::new("app_id", Text, "The appid (WeChat) or app_id (Alipay)."),
     Key::new("mch_id", Text, "WeChat's merchant number."),
@@ -213,4 +218,51 @@ const COMPAT: &[Key] = &[
     Key::new("profile", Text, "auth-pay, wepay, wxpay, payorder or capi."),
     Key::new("app", Text, "The app that the profile's charges belong to."),
     Key::new("allow_from", Texts, "The networks whose callers need no key."),
+    Key::new(
+        "livemode",
+        Flag,
+        "Whether callers without a key make live charges; true unless given.",
+    ),
+    Key::new(
+        "account",
+        Text,
+        "The account at WeChat Pay (api v2) for its charges; the app's first one unless given.",
+    ),
+    Key::new(
+        "alipay_account",
+        Text,
+        "capi: the Alipay account for its charges, of either kind; the app's first current one \
+         unless given.",
+    ),
+    Key::new("cb_notify_url", Text, "wepay: where payments are told, as JSON."),
+    Key::new(
+        "payment_function_url",
+        Text,
+        "capi: the app's payment function, which is told of payments.",
+    ),
+    Key::new(
+        "config",
+        Text,
+        "wepay: its config.json; the merchants in it become accounts of the app, named \
+         wepay_<mchId>_<env>.",
+    ),
+    Key::new(
+        "endpoint",
+        Text,
+        "wepay: another address than WeChat Pay's own for the merchants of config, such as a \
+         sandbox.",
+    ),
+    Key::new(
+        "endpoint_ca",
+        TextOrFile,
+        "wepay: who signs that address's TLS certificate, PEM; this machine's authorities unless \
+         given.",
+    ),
+    Key::new("merchants", Tables(MERCHANTS), "wepay: its merchants, where no config lists them."),
+];
+
+const MERCHANTS: &[Key] = &[
+    Key::new("env", Text, "H5, WXAPP or APP: which requests it serves."),
+    Key::new("account", Text, "The account at WeChat Pay (api v2) with its keys."),
+    Key::new("cb_notify_url", Text, "Where its payments are told, as JSON."),
 ];

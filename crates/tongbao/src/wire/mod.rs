@@ -320,7 +320,7 @@ mod tests {
         use futures_util::{StreamExt, TryStreamExt};
         let (base, _told) = server("HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\n").await;
         let mut outgoing = to(&base, "/", Reach::Provider);
-        outgoing.timeout = Span::from_millis(50);
+        outgoing.timeout = Span::from_millis(500);
         let mut answer = loopback().stream(outgoing).await.unwrap();
         assert_eq!((answer.status, answer.headers.len()), (200, 1));
         let error = answer.body.next().await.unwrap().unwrap_err();
@@ -351,7 +351,7 @@ mod tests {
     async fn silence_is_a_time_out_and_nobody_there_is_broken() {
         let (base, _told) = server("").await;
         let mut outgoing = to(&base, "/", Reach::Provider);
-        outgoing.timeout = Span::from_millis(50);
+        outgoing.timeout = Span::from_millis(500);
         let error = loopback().send(outgoing).await.unwrap_err();
         assert!(matches!(error, WireError::TimedOut(_)), "{error}");
 

@@ -37,6 +37,26 @@ fn the_demo_shows_the_whole_way_and_ends_well() {
     assert!(!text.contains('\u{1b}'), "no colours into a file");
 }
 
+#[test]
+fn the_demo_plays_the_older_services_too() {
+    let output = Command::new(BINARY).args(["demo", "--profiles"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{text}\n{error}");
+    for part in [
+        "━━ auth-pay",
+        "━━ wepay",
+        "━━ wxpay",
+        "━━ payorder",
+        "━━ capi",
+        "told in the older way, as cbNotifyUrl",
+        "told in the older way, as notify_url",
+        "told in the older way, as payment",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 fn keys(arguments: &[&str], database: &str) -> Output {
     let mut command = Command::new(BINARY);
     command.arg("keys").args(arguments);

@@ -60,9 +60,9 @@ fn an_account_that_cannot_work_is_named_with_its_field() {
 }
 
 #[test]
-fn profiles_are_not_in_this_version() {
+fn a_profile_for_an_app_that_is_not_there_is_told() {
     let output = serve("[[compat]]\nprofile = \"wepay\"\napp = \"shop\"\n", &[], &[]);
-    refused(&output, 1, &["wepay", "not in this version"]);
+    refused(&output, 1, &["wepay", "no app named shop"]);
 }
 
 #[test]

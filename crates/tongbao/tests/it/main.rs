@@ -7,12 +7,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod attempts;
+mod backup;
 mod bills;
 mod channels;
 mod charges;
 mod commands;
+mod compat;
 mod configuration;
 mod dev;
+mod importing;
 mod merchant;
 mod mutual_tls;
 mod notices;

@@ -86,13 +86,18 @@ impl Shop {
         };
         let setup = Setup {
             apps: ["shop", "other"]
-                .map(|name| App { name: app(name), policy: Policy::default() })
+                .map(|name| App {
+                    name: app(name),
+                    policy: Policy::default(),
+                    keeps_replies: false,
+                })
                 .to_vec(),
             accounts: vec![account("shop", kind.name()), account("other", "other")],
             polling,
             public_url: "https://pay.test".to_owned(),
             egress: Egress::default(),
             call_timeout: Span::from_seconds(20),
+            callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
         };
         let engine = Engine::new(ports, setup).unwrap();
         Shop { kind, engine, wire, store, clock }

@@ -103,7 +103,7 @@ impl Protocol for Alipay {
 
     fn refuse(&self, request: &HttpRequest, no: No) -> HttpResponse {
         let refusal = match no {
-            No::Permission => Refusal::ACCESS_FORBIDDEN,
+            No::Permission | No::TooYoung => Refusal::ACCESS_FORBIDDEN,
             No::Busy => Refusal::SYSTEM_ERROR,
         };
         self.seal(|sealing| self.opened(request).refuse(&refusal, &[], sealing))

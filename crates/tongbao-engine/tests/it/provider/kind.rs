@@ -104,6 +104,7 @@ impl Kind {
             endpoint: Some(format!("https://{}.test", self.name())),
             endpoint_ca: None,
             public_url: "https://pay.test".to_owned(),
+            notify_url: None,
         })
         .unwrap()
     }

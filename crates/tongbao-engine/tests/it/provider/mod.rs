@@ -46,6 +46,8 @@ pub(crate) enum Mischief {
     BusyAfter,
     /// A clear no.
     Refuse,
+    /// A no to closing, because the order is too young; nothing was done.
+    TooYoung,
     /// Neither answer nor end.
     Hang,
     /// Carried out; the answer waits until the test lets it go.
@@ -86,6 +88,8 @@ pub(crate) enum No {
     Permission,
     /// The provider is broken; what happened is not known.
     Busy,
+    /// WeChat closes no order that is younger than five minutes.
+    TooYoung,
 }
 
 /// A call that arrived, for counting.
@@ -240,6 +244,11 @@ impl Provider {
         self.mischief.lock().unwrap().push((op, mischief));
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn behave(&self) {
+        self.mischief.lock().unwrap().clear();
+    }
+
     /// The next answer of this kind waits.
     pub(crate) fn hold(&self, op: Op) -> Arc<Gate> {
         let gate = Arc::new(Gate::default());
@@ -361,6 +370,7 @@ impl Provider {
         self.calls.lock().unwrap().push(Call { op, number, at: at.now });
         match mischief {
             Some(Mischief::Refuse) => return Ok(protocol.refuse(request, No::Permission)),
+            Some(Mischief::TooYoung) => return Ok(protocol.refuse(request, No::TooYoung)),
             Some(Mischief::BusyBefore) => return Ok(protocol.refuse(request, No::Busy)),
             Some(Mischief::Hang) => std::future::pending().await,
             _ => {}

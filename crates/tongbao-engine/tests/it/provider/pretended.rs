@@ -15,7 +15,7 @@ use tongbao_channels::{
 use tongbao_core::{Action, Fact, RefundFact, Seen};
 use tongbao_types::{
     AccountName, Channel, Fen, HttpRequest, HttpResponse, Method, OutRefundNo, OutTradeNo,
-    Provider, Timestamp, TradeNo,
+    Provider, Span, Timestamp, TradeNo,
 };
 
 pub(crate) const PATH: &str = "/pretended";
@@ -92,6 +92,10 @@ impl Adapter for Pretended {
         Exchange::new(post("take_back", &asked), |response, _| order_said(response))
     }
 
+    fn close_wait(&self, refusal: &Refusal) -> Option<Span> {
+        self.real.close_wait(refusal)
+    }
+
     fn takes_refund_number(&self, text: &str) -> bool {
         OutRefundNo::fits_alipay(text)
     }
@@ -163,9 +167,9 @@ fn post(op: &str, body: &Value) -> HttpRequest {
 
 fn refund_order(refund: &RefundOrder<'_>) -> Value {
     json!({
-        "out_trade_no": refund.order.out_trade_no.as_str(), "trade_no": refund.trade_no.as_str(),
-        "paid": refund.paid.0, "out_refund_no": refund.out_refund_no.as_str(),
-        "amount": refund.amount.fen().0, "reason": refund.reason,
+        "out_trade_no": refund.order.out_trade_no.as_str(), "paid": refund.paid.0,
+        "out_refund_no": refund.out_refund_no.as_str(), "amount": refund.amount.fen().0,
+        "reason": refund.reason,
     })
 }
 
@@ -272,7 +276,7 @@ impl Protocol for Plain {
 
     fn refuse(&self, _request: &HttpRequest, no: No) -> HttpResponse {
         match no {
-            No::Permission => say(json!({"said": "refused"})),
+            No::Permission | No::TooYoung => say(json!({"said": "refused"})),
             No::Busy => say(json!({"said": "unknown"})),
         }
     }
@@ -311,7 +315,11 @@ fn place(trades: &mut Trades, asked: &Value, at: Moment) -> Value {
         paid_at: None,
     };
     if let Some(code) = asked["auth_code"].as_str() {
-        assert!(!trades.by_number.contains_key(&number), "a scanned code is placed once");
+        let known = trades.by_number.get(&number).map(|known| known.status);
+        if known == Some(TradeStatus::Paid) {
+            return json!({"said": "ask"});
+        }
+        assert!(known.is_none(), "a scanned code is placed once");
         let pays = code.starts_with('1');
         let (status, paid_at) =
             if pays { (TradeStatus::Paid, Some(at.now)) } else { (TradeStatus::Open, None) };
@@ -344,7 +352,6 @@ fn refund(trades: &mut Trades, asked: &Value) -> Value {
     let trade = &trades.by_number[&order];
     assert_eq!(trade.status, TradeStatus::Paid, "only a payment is refunded");
     assert_eq!(Some(trade.amount), asked["paid"].as_i64());
-    assert_eq!(trade.trade_no, text(asked, "trade_no"));
     if let Some(known) = trades.refunds.get(&number) {
         assert_eq!((&known.order, known.amount), (&order, amount), "the same number, another one");
         return told(Some(known));

@@ -84,6 +84,7 @@ impl Protocol for V2 {
         let (code, message) = match no {
             No::Permission => ("NOAUTH", "商户无此接口权限"),
             No::Busy => ("SYSTEMERROR", "系统错误"),
+            No::TooYoung => ("TRADE_STATE_ERROR", "订单创建后5分钟内不能关单"),
         };
         opened.replier(&key, NONCE).refuse(&Refusal::business(code, message))
     }

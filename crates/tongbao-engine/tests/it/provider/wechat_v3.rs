@@ -116,6 +116,10 @@ impl Protocol for V3 {
     fn refuse(&self, _request: &HttpRequest, no: No) -> HttpResponse {
         match no {
             No::Permission => Refusal::new(403, "NO_AUTH", "商户无权限").encode("08-0"),
+            No::TooYoung => {
+                let message = "订单创建后5分钟内不能关单";
+                Refusal::new(400, "TRADE_STATE_ERROR", message).encode("08-0")
+            }
             No::Busy => Refusal::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试").encode("08-0"),
         }
     }

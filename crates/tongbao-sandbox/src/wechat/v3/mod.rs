@@ -162,7 +162,7 @@ impl Call<'_> {
             return Err(CertificatesQuery::none());
         }
         let (certificate, key) = (&self.pretend.keys.platform, api_v3_key(self.pretend));
-        let sealed = SealedCertificate::seal(certificate, &key, rand::random());
+        let sealed = SealedCertificate::seal(certificate, &key, crate::dice::bytes());
         Ok(CertificatesQuery::encode_reply(vec![sealed], self.replier))
     }
 }
@@ -181,7 +181,7 @@ pub(super) fn message(
         merchant,
         trade,
         api_v3_key: &api_v3_key,
-        nonce: rand::random(),
+        nonce: crate::dice::bytes(),
     };
     let (nonce, id) = (numbers::nonce(), request_id());
     let replier = replier(pretend, notice_signer(pretend), (&nonce, &id));
@@ -203,7 +203,7 @@ pub(super) fn refund_message(
         merchant,
         refund,
         api_v3_key: &api_v3_key,
-        nonce: rand::random(),
+        nonce: crate::dice::bytes(),
     };
     let (nonce, id) = (numbers::nonce(), request_id());
     let replier = replier(pretend, notice_signer(pretend), (&nonce, &id));

@@ -146,12 +146,12 @@ async fn refund_half(stage: &Stage, charge: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn heading(stage: &Stage, title: &str) {
+pub(super) fn heading(stage: &Stage, title: &str) {
     stage.screen.line("");
     stage.screen.line(stage.screen.paint(Style::Bold, format!("━━ {title}")));
 }
 
-fn done(stage: &Stage, words: &str) {
+pub(super) fn done(stage: &Stage, words: &str) {
     stage.screen.line(stage.screen.paint(Style::Green, format!("  ✓ {words}")));
 }
 
@@ -193,7 +193,11 @@ async fn pay(stage: &Stage, charge: &Value) -> anyhow::Result<()> {
 
 /// Waits until the merchant was told, and reads the charge as it is then; also how many
 /// milliseconds after the order that was.
-async fn told(stage: &Stage, charge: &Value, kind: &str) -> anyhow::Result<(Value, i64)> {
+pub(super) async fn told(
+    stage: &Stage,
+    charge: &Value,
+    kind: &str,
+) -> anyhow::Result<(Value, i64)> {
     let received = stage.receiver.wait_for(id(charge), kind).await?;
     let charge = stage.api.get(&format!("/v1/charges/{}", id(charge))).await?;
     let took = received.at.since(time(&charge["created_at"])?);
@@ -233,11 +237,11 @@ fn outcome(
     }
 }
 
-fn yuan(fen: i64) -> String {
+pub(super) fn yuan(fen: i64) -> String {
     format!("¥{}", Fen(fen).to_yuan())
 }
 
-fn id(charge: &Value) -> &str {
+pub(super) fn id(charge: &Value) -> &str {
     charge["id"].as_str().unwrap_or_default()
 }
 

@@ -2,10 +2,11 @@
 //! sandbox of its own on free ports and data in a folder that goes at the end.
 //!
 //! It is a client like any other: everything is asked over HTTP and judged by the answers. The
-//! first thing that is wrong ends it with an error. `acts.rs` has the scenes, `timeline.rs` what is
-//! printed of them, `receiver.rs` the merchant's side.
+//! first thing that is wrong ends it with an error. `acts.rs` has the scenes, `profiles.rs` those
+//! of the older services, `timeline.rs` what is printed of them, `receiver.rs` the merchant's side.
 
 mod acts;
+mod profiles;
 mod receiver;
 mod timeline;
 
@@ -18,7 +19,7 @@ use crate::output::{Screen, Style, table};
 use crate::running::{Choosers, Running, Time, start};
 use acts::{Outcome, Scene, Stage};
 use anyhow::Context;
-use receiver::Receiver;
+use receiver::{Door, Receiver};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
@@ -55,7 +56,9 @@ const SCENES: [Scene; 3] = [
 /// Plays all scenes.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let folder = Folder::make()?;
-    let config = config(&folder.0)?;
+    let door = Door::open().await?;
+    let base = if args.profiles { profiles::tables(&door)? } else { toml::Table::new() };
+    let config = config(&folder.0, base)?;
     logging::start(&config.log)?;
     let told = stop_signal()?;
     let stop = CancellationToken::new();
@@ -64,7 +67,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     screen.line("Starting a gateway and a provider sandbox on free ports …");
     let running = start(config, Time::Sandbox, CHOOSERS, &stop).await?;
     let played = tokio::select! {
-        played = play(&running, &args, screen) => played,
+        played = play(&running, &args, door, screen) => played,
         () = told.cancelled() => Err(anyhow::anyhow!("stopped before the end")),
     };
     stop.cancel();
@@ -73,11 +76,16 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn play(running: &Running, args: &DemoArgs, screen: Screen) -> anyhow::Result<Vec<Outcome>> {
+async fn play(
+    running: &Running,
+    args: &DemoArgs,
+    door: Door,
+    screen: Screen,
+) -> anyhow::Result<Vec<Outcome>> {
     let sandbox = running.sandbox.clone().context("the demo always has a sandbox")?;
     let app = AppName::new(APP)?;
     let key = running.engine.create_key(&app, Mode::Test, None).await?;
-    let receiver = Receiver::start(running.clock.clone()).await?;
+    let receiver = Receiver::start(door, running.clock.clone());
     let stage = Stage {
         api: Caller::new(&running.gateway, Some(key.text.expose())),
         sandbox: Caller::new(&sandbox, None),
@@ -90,6 +98,9 @@ async fn play(running: &Running, args: &DemoArgs, screen: Screen) -> anyhow::Res
     let endpoint = stage.api.post("/v1/webhook_endpoints", &endpoint).await?;
     stage.receiver.trust(endpoint["secret"].as_str().unwrap_or_default())?;
     screen.line(format!("webhooks go to {}, which verifies them", stage.receiver.url()));
+    if args.profiles {
+        return profiles::play(&stage, &Caller::new(&running.gateway, None)).await;
+    }
     let mut outcomes = Vec::new();
     for scene in &SCENES {
         outcomes.push(acts::paid(&stage, scene).await.context(scene.title)?);
@@ -104,7 +115,7 @@ async fn play(running: &Running, args: &DemoArgs, screen: Screen) -> anyhow::Res
     Ok(outcomes)
 }
 
-fn config(folder: &Path) -> anyhow::Result<Config> {
+fn config(folder: &Path, base: toml::Table) -> anyhow::Result<Config> {
     let place = |name: &str| folder.join(name).display().to_string();
     let settings = [
         "server.listen=127.0.0.1:0".to_owned(),
@@ -120,7 +131,7 @@ fn config(folder: &Path) -> anyhow::Result<Config> {
         "log.filter=error".to_owned(),
     ];
     // The surroundings do not matter here: the demo shows the same to everybody.
-    let sources = Sources { set: settings.to_vec(), ..Sources::default() };
+    let sources = Sources { base, set: settings.to_vec(), ..Sources::default() };
     Ok(sources.load()?)
 }
 

@@ -1,11 +1,11 @@
 //! The merchant's side: an address that takes webhooks and believes them only if their signature
-//! (Standard Webhooks) is right and fresh.
+//! (Standard Webhooks) is right and fresh; and addresses where older services told of payments.
 
 use crate::commands::webhook;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
@@ -30,8 +30,40 @@ pub(super) struct Received {
     pub(super) charge: String,
 }
 
+/// A payment that was told in an older service's own way.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    /// When, by the clock that orders go by.
+    pub(super) at: Timestamp,
+    /// Where.
+    pub(super) place: String,
+    /// The order's number in it.
+    pub(super) number: String,
+}
+
+/// Where the receiver will listen.
+pub(super) struct Door {
+    listener: TcpListener,
+    base: String,
+}
+
+impl Door {
+    /// A free port.
+    pub(super) async fn open() -> anyhow::Result<Door> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let base = format!("http://{}", listener.local_addr()?);
+        Ok(Door { listener, base })
+    }
+
+    /// Where payments are told in an older service's own way.
+    pub(super) fn told(&self, place: &str) -> String {
+        format!("{}/told/{place}", self.base)
+    }
+}
+
 /// Listens until it is dropped.
 pub(super) struct Receiver {
+    base: String,
     url: String,
     desk: Arc<Desk>,
     server: tokio::task::JoinHandle<()>,
@@ -41,35 +73,64 @@ struct Desk {
     clock: Arc<dyn Clock>,
     secret: OnceLock<WebhookSecret>,
     received: Mutex<Vec<Received>>,
+    told: Mutex<Vec<Told>>,
     /// The first webhook that was not believed, and why.
     refused: Mutex<Option<String>>,
     changed: watch::Sender<()>,
 }
 
 impl Receiver {
-    /// Listens on a free port.
-    pub(super) async fn start(clock: Arc<dyn Clock>) -> anyhow::Result<Receiver> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}/webhooks", listener.local_addr()?);
+    /// Listens behind its door.
+    pub(super) fn start(door: Door, clock: Arc<dyn Clock>) -> Receiver {
+        let Door { listener, base } = door;
+        let url = format!("{base}/webhooks");
         let desk = Arc::new(Desk {
             clock,
             secret: OnceLock::new(),
             received: Mutex::default(),
+            told: Mutex::default(),
             refused: Mutex::default(),
             changed: watch::Sender::new(()),
         });
-        let router = Router::new().route("/webhooks", post(take)).with_state(Arc::clone(&desk));
+        let router = Router::new()
+            .route("/webhooks", post(take))
+            .route("/told/{place}", post(hear))
+            .with_state(Arc::clone(&desk));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the demo's webhook receiver ended");
             }
         });
-        Ok(Receiver { url, desk, server })
+        Receiver { base, url, desk, server }
     }
 
     /// Where webhooks go.
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where payments are told in an older service's own way.
+    pub(super) fn told_at(&self, place: &str) -> String {
+        format!("{}/told/{place}", self.base)
+    }
+
+    /// What was told about an order.
+    pub(super) fn told_about(&self, number: &str) -> Vec<Told> {
+        let told = self.desk.told.lock().expect("nobody panics under this lock");
+        told.iter().filter(|one| one.number == number).cloned().collect()
+    }
+
+    /// Waits until an order is told of at a place.
+    pub(super) async fn wait_until_told(&self, place: &str, number: &str) -> anyhow::Result<()> {
+        let mut changes = self.desk.changed.subscribe();
+        let wait = async {
+            while !self.told_about(number).iter().any(|told| told.place == place) {
+                changes.changed().await?;
+            }
+            anyhow::Ok(())
+        };
+        let waited = tokio::time::timeout(PATIENCE, wait).await;
+        waited.with_context(|| format!("nobody told {place} of {number} within {PATIENCE:?}"))?
     }
 
     /// The secret that the gateway gave out for this address.
@@ -124,6 +185,24 @@ async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) ->
     };
     desk.changed.send_replace(());
     status
+}
+
+/// The order's number stands in it under one of the names that the older services had for it.
+async fn hear(
+    State(desk): State<Arc<Desk>>,
+    Path(place): Path<String>,
+    body: Bytes,
+) -> (StatusCode, &'static str) {
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else {
+        return (StatusCode::BAD_REQUEST, "FAIL");
+    };
+    let names = [&body["out_trade_no"], &body["id"], &body["charge"]["id"]];
+    let number = names.into_iter().find(|number| !number.is_null()).unwrap_or(&Value::Null);
+    let number = number.as_str().map_or_else(|| number.to_string(), str::to_owned);
+    let told = Told { at: desk.clock.now(), place, number };
+    desk.told.lock().expect("nobody panics under this lock").push(told);
+    desk.changed.send_replace(());
+    (StatusCode::OK, "SUCCESS")
 }
 
 fn verify(desk: &Desk, headers: &HeaderMap, body: &[u8]) -> anyhow::Result<Received> {

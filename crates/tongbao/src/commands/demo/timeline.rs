@@ -102,6 +102,10 @@ impl Timeline {
             let what = format!("webhook {} received, signature verified", webhook.kind);
             moments.push(Moment { at: webhook.at, style: Style::Green, who: "merchant", what });
         }
+        for told in stage.receiver.told_about(text(&charge["order_no"])) {
+            let what = format!("told in the older way, as {}", told.place);
+            moments.push(Moment { at: told.at, style: Style::Green, who: "merchant", what });
+        }
         moments.sort_by_key(|moment| moment.at);
         Ok(Timeline { moments, began: time(&charge["created_at"])? })
     }

@@ -9,7 +9,7 @@ const QUIET: usize = 4;
 const MODULE: usize = 8;
 
 /// An SVG document; `None` if the text is longer than a code can hold.
-pub(crate) fn svg(text: &str) -> Option<String> {
+pub fn svg(text: &str) -> Option<String> {
     let code = code(text)?;
     let white = svg::Color("#ffffff");
     let mut drawing = code.render::<svg::Color<'_>>();
@@ -17,14 +17,14 @@ pub(crate) fn svg(text: &str) -> Option<String> {
 }
 
 /// The `<svg>` element alone, to stand inside a page.
-pub(crate) fn inline_svg(text: &str) -> Option<String> {
+pub fn inline_svg(text: &str) -> Option<String> {
     let document = svg(text)?;
     let element = document.find("<svg").map(|start| document[start..].to_owned());
     element.map(|svg| svg.replacen("<svg ", "<svg aria-hidden=\"true\" focusable=\"false\" ", 1))
 }
 
 /// A PNG in black and white; `None` if the text is longer than a code can hold.
-pub(crate) fn png(text: &str) -> Option<Vec<u8>> {
+pub fn png(text: &str) -> Option<Vec<u8>> {
     let code = code(text)?;
     let modules = code.to_colors();
     let width = code.width();
