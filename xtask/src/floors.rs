@@ -23,6 +23,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("sandbox", &["types", "crypt", "wechat", "alipay"]),
     ("api", &["types", "core", "engine", "web"]),
     ("compat", &["types", "core", "engine", "web"]),
+    // Never shipped. The memory store is its model of a store.
+    ("sim", &["types", "core", "channels", "engine", "store", "sandbox"]),
 ];
 
 /// Edges that only tests have: a real store under the engine and the faces, providers' answers to

@@ -10,6 +10,7 @@ mod floors;
 mod packages;
 mod sdk;
 mod servers;
+mod soak;
 mod steps;
 mod test;
 mod tidy;
@@ -28,6 +29,8 @@ cargo xtask <command>
                    Rust tests whose names contain it, with the servers running
   clients          other people's SDKs, the webhook verifiers against the sandbox, a browser, and
                    the SDK for browsers
+  soak --seeds N   lives so many whole lives by seed, from a first seed that changes with the time
+                   (--from SEED for another), and says how long it took
   tidy             the rules of the house that compilers do not know
   bench [--quick] [--strict]
                    speed, size and memory beside an ideal; --quick takes under a minute once
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Some("check") => check::check(),
         Some("test") => test::run_tests(&rest),
         Some("clients") => test::run_clients(),
+        Some("soak") => soak::run_soak(&rest),
         Some("tidy") => tidy::run(&root()),
         Some("bench") => bench::run_bench(&rest),
         Some(other) => {

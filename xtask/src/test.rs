@@ -22,6 +22,9 @@ pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
     let built = steps.take("build", || run(&mut cargo(&["build", "--workspace", "--quiet"])));
     steps.take("tests", || run(databases.tell(&mut tests(filters))));
     if filters.is_empty() {
+        // A build of its own, so that nothing else has the planted bugs in it.
+        let planted = ["test", "--package", "tongbao-sim", "--features", "planted", "--quiet"];
+        steps.take("planted bugs", || run(cargo(&planted).args(["--test", "planted"])));
         let doc = ["test", "--doc", "--workspace", "--quiet"];
         steps.take("doc tests", || run(&mut cargo(&doc)));
         if built {

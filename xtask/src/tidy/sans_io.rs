@@ -25,6 +25,7 @@ const SPAWNS_ALLOWED: &[&str] = &[
     "crates/tongbao-store/src/sqlite_writer.rs",
     "crates/tongbao-web/src/serve.rs",
     "crates/tongbao-sandbox/",
+    "crates/tongbao-sim/",
     "crates/tongbao/",
     "bench/",
     "xtask/",
