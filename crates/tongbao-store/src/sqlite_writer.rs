@@ -23,8 +23,12 @@ use tongbao_engine::{CommitError, StoreError};
 const QUEUE_MAX: usize = 1024;
 
 /// While several callers bring work at the same time, the next group gathers for so long before
-/// it is written: each group costs a sync, whatever its size. A caller alone never waits.
+/// it is written, and again as long as more come: each group costs a sync and the ends of all
+/// tables, whatever its size. A caller alone never waits.
 const GATHERING: Duration = Duration::from_micros(300);
+
+/// So often at most.
+const GATHERINGS_MAX: usize = 4;
 
 /// A group of so many need not gather.
 const ENOUGH: usize = 24;
@@ -103,8 +107,8 @@ impl Task {
         Log::watch(&self.connection);
         while stopping.is_none() {
             let Some(first) = self.queue.blocking_recv() else { break };
-            if is_busy && self.batch_max > 1 && self.queue.len() < ENOUGH {
-                std::thread::sleep(GATHERING);
+            if is_busy && self.batch_max > 1 {
+                self.gather();
             }
             let mut units = Vec::new();
             let mut next = Some(first);
@@ -130,6 +134,21 @@ impl Task {
         drop(self.lock);
         if let Some(answer) = stopping {
             let _ = answer.send(());
+        }
+    }
+
+    /// Waits for company, as long as some comes.
+    fn gather(&self) {
+        let mut waiting = self.queue.len();
+        for _ in 0..GATHERINGS_MAX {
+            if waiting >= ENOUGH {
+                return;
+            }
+            std::thread::sleep(GATHERING);
+            let before = std::mem::replace(&mut waiting, self.queue.len());
+            if waiting == before {
+                return;
+            }
         }
     }
 
