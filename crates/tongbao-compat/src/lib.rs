@@ -13,6 +13,7 @@ mod checks;
 mod fields;
 mod forwards;
 mod notices;
+mod numbers;
 mod orders;
 mod payorder;
 mod setup;

@@ -16,7 +16,7 @@
 
 use crate::fields::Fields;
 use crate::orders::{Failure, Object, code_url, id_of, under_a_new_number, word};
-use crate::{Service, answer, both, checks};
+use crate::{Service, answer, both, checks, numbers};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -70,7 +70,7 @@ async fn place(service: &Service, scope: &Scope, fields: &Fields) -> Answer {
     let amount = checks::fen("total_fee", need(fields, "total_fee")?)?;
     let subject = checks::subject("body", need(fields, "body")?)?;
     let account = service.setup.account(scope.mode, Provider::Wechat);
-    let nonce_str = number(service, "D");
+    let nonce_str = numbers::millis("D", &service.engine, 10);
     let new = NewCharge {
         order_no: None,
         amount,
@@ -88,7 +88,7 @@ async fn place(service: &Service, scope: &Scope, fields: &Fields) -> Answer {
         expires: Some(Expires::In(CODE_LIFE)),
     };
     let charge = under_a_new_number(|| {
-        let order_no = OrderNo::new(number(service, "China")).ok();
+        let order_no = OrderNo::new(numbers::millis("China", &service.engine, 10)).ok();
         service.make_charge(scope, NewCharge { order_no, ..new.clone() })
     });
     let charge = charge.await?;
@@ -118,12 +118,6 @@ fn payer_ip(fields: &Fields) -> Result<Option<String>, Refusal> {
     let address: Result<IpAddr, _> = text.parse();
     let address = address.map_err(|_| Refusal::of(format!("{name} 不是有效的 IP 地址")))?;
     Ok(Some(address.to_canonical().to_string()))
-}
-
-/// `China` or `D`, the milliseconds since 1970, and digits.
-fn number(service: &Service, begin: &str) -> String {
-    let millis = service.engine.now().as_micros() / 1000;
-    format!("{begin}{millis}{}", service.engine.random_digits(10))
 }
 
 /// `nonce_str` may come with it, as it had to once; nothing depends on it.

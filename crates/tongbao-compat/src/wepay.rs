@@ -25,7 +25,7 @@ pub(crate) use notify::{callbacks, notification};
 
 use crate::fields::Fields;
 use crate::orders::Failure;
-use crate::{Service, answer};
+use crate::{Service, answer, both};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -74,10 +74,8 @@ pub(crate) fn routes() -> Router<Service> {
     at(router, "pay_notify", post(notify::pay_notify))
 }
 
-/// Both with and without a slash at the end.
 fn at(router: Router<Service>, name: &str, route: MethodRouter<Service>) -> Router<Service> {
-    let path = format!("/apis/v1/wepay/{name}");
-    router.route(&format!("{path}/"), route.clone()).route(&path, route)
+    both(router, &format!("/apis/v1/wepay/{name}"), route)
 }
 
 async fn get_pay_request_params(

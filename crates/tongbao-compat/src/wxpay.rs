@@ -14,17 +14,16 @@
 
 use crate::fields::Fields;
 use crate::orders::{Failure, code_url, id_of, under_a_new_number, word};
-use crate::{Service, answer, both, checks};
+use crate::{Service, answer, both, checks, numbers};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use http::StatusCode;
-use jiff::tz::Offset;
 use serde_json::{Value, json};
 use tongbao_core::Scope;
 use tongbao_engine::{Error, Expires, NewCharge};
-use tongbao_types::{Channel, ChargeId, Code, OrderNo, Profile, Provider, Span, Timestamp};
+use tongbao_types::{Channel, ChargeId, Code, Profile, Provider, Span};
 use tongbao_web::ClientAddress;
 
 pub(crate) fn routes() -> Router<Service> {
@@ -83,7 +82,7 @@ async fn place(service: &Service, scope: &Scope, fields: &Fields) -> Answer {
         expires: Some(Expires::In(CODE_LIFE)),
     };
     let charge = under_a_new_number(|| {
-        let order_no = order_id(service.engine.now(), &service.engine.random_digits(5));
+        let order_no = Some(numbers::dated(&service.engine, 5));
         service.make_charge(scope, NewCharge { order_no, ..new.clone() })
     });
     let charge = charge.await?;
@@ -91,12 +90,6 @@ async fn place(service: &Service, scope: &Scope, fields: &Fields) -> Answer {
         return Err(Refusal::of("微信没有确认下单结果，请重新下单".to_owned()));
     };
     Ok(json!({"code_url": [code_url], "order_id": charge["order_no"], "code": 0, "msg": ""}))
-}
-
-/// Like 2020042916162340888: the moment in China, and five digits more.
-fn order_id(now: Timestamp, digits: &str) -> Option<OrderNo> {
-    let moment = now.jiff().to_zoned(Offset::constant(8).to_time_zone());
-    OrderNo::new(format!("{}{digits}", moment.strftime("%Y%m%d%H%M%S"))).ok()
 }
 
 async fn query_order(
@@ -205,17 +198,5 @@ impl From<Error> for Refusal {
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Refusal {
         Refusal::of(failure.provider.map_or(failure.message, |(_, words)| words))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_is_the_moment_in_china_and_five_digits() {
-        let now: Timestamp = "2020-04-29T08:16:23.999Z".parse().unwrap();
-        let number = order_id(now, "40888").unwrap();
-        assert_eq!(number.as_str(), "2020042916162340888");
     }
 }

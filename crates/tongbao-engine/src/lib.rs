@@ -66,7 +66,7 @@ use refusals::Refusals;
 use std::sync::Arc;
 pub use tongbao_channels::{BillDate, BillKind, BillPacking};
 use tongbao_core::{Policy, Polling};
-use tongbao_types::{AppName, Mint, OrderNo, Span, Timestamp};
+use tongbao_types::{AppName, Mint, Span, Timestamp};
 use watch::Watchers;
 
 /// The use cases. Cheap to clone.
@@ -252,15 +252,6 @@ impl Engine {
         let mut bytes = [0; N];
         self.0.ports.dice.fill(&mut bytes);
         bytes
-    }
-
-    /// A number for a charge whose merchant wants digits: the moment in milliseconds and three
-    /// random digits, which is below 2^53 until the year 2255. Another charge may have it already;
-    /// making the charge tells.
-    pub fn draw_number(&self) -> OrderNo {
-        let millis = self.clock().now().as_micros() / 1000;
-        let random = u16::from_be_bytes(self.random()) % 1000;
-        OrderNo::new(format!("{millis}{random:03}")).expect("digits are an order number")
     }
 
     /// 32 random hex digits.

@@ -10,7 +10,7 @@ use crate::{Engine, Error};
 use std::sync::Arc;
 use tongbao_channels::{BillDate, BillKind, BillPlan, BillWanted, Exchange, OrderRef, Reply};
 use tongbao_core::{Fact, Scope};
-use tongbao_types::{AccountName, Channel, Code, OrderNo, OutTradeNo, Provider};
+use tongbao_types::{AccountName, Channel, Code, OutTradeNo, Provider};
 
 /// What was heard of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,19 +95,6 @@ impl Engine {
         let words = entry.adapter.words(&answer).filter(|_| fetch.begin(&answer).is_none());
         let silence = || Heard::Silence("the answer is neither a bill nor words".to_owned());
         Ok(words.map_or_else(silence, Heard::Words))
-    }
-
-    /// A number for an order as the older services made them: date and time in China, then ten
-    /// random digits, because the moment alone is the same for two at once.
-    pub fn dated_number(&self) -> OrderNo {
-        let now = self.clock().now();
-        let date = BillDate::of(now);
-        let second = now.since(date.start()).as_seconds();
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let random = u64::from_le_bytes(self.random()) % 10_000_000_000;
-        let date = date.compact();
-        let text = format!("{date}{hour:02}{minute:02}{second:02}{random:010}");
-        OrderNo::new(text).expect("24 digits are an order number")
     }
 
     /// An account of this scope.

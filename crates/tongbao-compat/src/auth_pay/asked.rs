@@ -2,9 +2,9 @@
 //! `/v1` checks it.
 
 use super::shape::Shape;
-use crate::Service;
 use crate::fields::Fields;
 use crate::orders::{Failure, Object, id_of};
+use crate::{Service, numbers};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::Response;
 use tongbao_core::{ReplyKind, Scope};
@@ -162,7 +162,7 @@ pub(super) async fn order(
     let (channel, amount) = what;
     let mut tries = 1;
     let (number, charge) = loop {
-        let number = service.engine.dated_number();
+        let number = numbers::dated(&service.engine, 10);
         let new = NewCharge {
             order_no: Some(number.clone()),
             amount,

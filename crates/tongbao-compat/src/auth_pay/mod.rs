@@ -29,7 +29,7 @@ mod callbacks;
 mod shape;
 mod wechat;
 
-use crate::Service;
+use crate::{Service, both};
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 
@@ -52,7 +52,5 @@ pub(crate) fn routes() -> Router<Service> {
         ("/auth/zfb/callback/notify", post(callbacks::notify)),
         ("/auth/zfb/callback/return", get(callbacks::returned)),
     ];
-    routes.into_iter().fold(Router::new(), |router, (path, method)| {
-        router.route(path, method.clone()).route(&format!("{path}/"), method)
-    })
+    routes.into_iter().fold(Router::new(), |router, (path, method)| both(router, path, method))
 }

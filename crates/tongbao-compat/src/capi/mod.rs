@@ -25,7 +25,7 @@ pub(crate) use notification::{callbacks, function_call, is_success, notification
 
 use crate::fields::Fields;
 use crate::orders::{Failure, Object, id_of};
-use crate::{Service, answer};
+use crate::{Service, answer, both, numbers};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -50,9 +50,7 @@ pub(crate) fn routes() -> Router<Service> {
         // Without a handler of its own, asking for the headers alone would pay.
         ("/capi/api/v1/charge/{id}/pay", get(pay).head(async || StatusCode::METHOD_NOT_ALLOWED)),
     ];
-    all.into_iter().fold(Router::new(), |router, (path, methods)| {
-        router.route(path, methods.clone()).route(&format!("{path}/"), methods)
-    })
+    all.into_iter().fold(Router::new(), |router, (path, methods)| both(router, path, methods))
 }
 
 async fn create(
@@ -161,7 +159,7 @@ impl Service {
     async fn make_numbered(&self, scope: &Scope, new: NewCharge) -> Result<Object, Failure> {
         let mode = if scope.mode.is_live() { Mode::Test } else { Mode::Live };
         let other = Scope { app: scope.app.clone(), mode };
-        let draws = std::iter::repeat_with(|| self.engine.draw_number()).take(DRAWS_MAX);
+        let draws = std::iter::repeat_with(|| numbers::counted(&self.engine)).take(DRAWS_MAX);
         let (other, new) = (&other, &new);
         first_free(draws, |number| async move {
             if self.numbered(other, number.as_str()).await?.is_some() {
