@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod floors;
 mod packages;
+mod reliability;
 mod sdk;
 mod servers;
 mod soak;
@@ -31,6 +32,9 @@ cargo xtask <command>
                    the SDK for browsers
   soak --seeds N   lives so many whole lives by seed, from a first seed that changes with the time
                    (--from SEED for another), and says how long it took
+  reliability [RUN…]
+                   the long form of every run that breaks tongbao (or of these): an hour or more,
+                   after which docs/reference/reliability.md is written
   tidy             the rules of the house that compilers do not know
   bench [--quick] [--strict]
                    speed, size and memory beside an ideal; --quick takes under a minute once
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Some("test") => test::run_tests(&rest),
         Some("clients") => test::run_clients(),
         Some("soak") => soak::run_soak(&rest),
+        Some("reliability") => reliability::run_reliability(&rest),
         Some("tidy") => tidy::run(&root()),
         Some("bench") => bench::run_bench(&rest),
         Some(other) => {

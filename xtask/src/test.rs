@@ -85,13 +85,14 @@ fn tests(filters: &[String]) -> Command {
 }
 
 /// The database servers of one run.
-struct Databases {
+pub(crate) struct Databases {
     postgres: Option<Server>,
     mysql: Option<Server>,
 }
 
 impl Databases {
-    fn start(steps: &mut Steps) -> Self {
+    /// Starts what is installed.
+    pub(crate) fn start(steps: &mut Steps) -> Self {
         Self {
             postgres: Self::one(steps, "PostgreSQL", "postgres", servers::postgres),
             mysql: Self::one(steps, "MariaDB", "mariadbd", servers::mariadb),
@@ -117,7 +118,7 @@ impl Databases {
     }
 
     /// Tells a command where they are.
-    fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let known = [
             ("TONGBAO_TEST_POSTGRES_URL", &self.postgres),
             ("TONGBAO_TEST_MYSQL_URL", &self.mysql),
