@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::packages::{find, node_modules, python_path};
+use crate::packages::{node_modules, python_path};
 use crate::root;
-use crate::servers::{Server, free_port, tongbao_dev};
 use crate::steps::{Steps, run};
+use tongbao_servers::{Server, find, free_port, tongbao_dev};
 
 /// The scripts that drive an SDK. They move the clock, so each has a sandbox of its own.
 const SDKS: &[&str] = &["wechat_v3.py", "wechat_v2.mjs", ALIPAY];

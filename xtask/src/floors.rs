@@ -1,8 +1,6 @@
 //! The floors: which crate of ours may import which, compared with `cargo metadata`. A new edge
-//! needs an edit of this table, which is a visible decision. Also which outside crates must never
-//! be linked, and which only once.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! needs an edit of this table, which is a visible decision. What comes from outside is in
+//! `policy.rs`.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -24,8 +22,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("api", &["types", "core", "engine", "web"]),
     ("compat", &["types", "core", "engine", "web"]),
     // Never shipped. The memory store is its model of a store.
-    ("sim", &["types", "core", "channels", "engine", "store", "sandbox"]),
+    ("sim", &["types", "core", "channels", "engine", "store", "sandbox", "compat"]),
     ("evidence", &[]),
+    ("servers", &[]),
 ];
 
 /// Edges that only tests have: a real store under the engine and the faces, providers' answers to
@@ -33,29 +32,18 @@ const EDGES: &[(&str, &[&str])] = &[
 const TEST_EDGES: &[(&str, &[&str])] =
     &[("engine", &["store", "wechat", "alipay"]), ("api", &["store", "channels"])];
 
-/// Never shipped; the tests of every crate may leave records with it.
-const FOR_TESTS: &str = "evidence";
+/// Never shipped; the tests of every crate may leave records and start database servers with them.
+const FOR_TESTS: &[&str] = &["evidence", "servers"];
 
 /// The crate that may import every other one.
 const TOP: &str = "tongbao";
-
-const BANNED: &[(&str, &str)] = &[
-    ("ring", "aws-lc-rs is the one provider of cryptography"),
-    ("openssl-sys", "the binary must not need a system library"),
-    ("native-tls", "rustls is the one TLS"),
-];
 
 /// Compares the workspace with the tables.
 pub(crate) fn findings() -> Result<Vec<Finding>> {
     let arguments = ["metadata", "--format-version", "1", "--no-deps", "--locked"];
     let text = output(&mut cargo(&arguments))?;
     let metadata = serde_json::from_str(&text).context("cargo metadata is not JSON")?;
-    // The lock file also names what no feature of ours switches on, so the tree is asked.
-    let tree = ["tree", "--workspace", "--locked", "--prefix", "none"];
-    let tree = output(cargo(&tree).args(["--edges", "normal,build,dev"]))?;
-    let mut found = edges(&metadata);
-    found.extend(linked(&tree));
-    Ok(found)
+    Ok(edges(&metadata))
 }
 
 fn edges(metadata: &Value) -> Vec<Finding> {
@@ -83,7 +71,7 @@ fn package_edges(package: &Value) -> Vec<Finding> {
         let tests = if for_tests { test_edges(own) } else { &[] };
         let fine = allowed.contains(&imported)
             || tests.contains(&imported)
-            || (for_tests && imported == FOR_TESTS)
+            || (for_tests && FOR_TESTS.contains(&imported))
             || other == name;
         (!fine).then(|| {
             let why = format!("{name} must not import {other} (ARCHITECTURE.md, floors)");
@@ -93,9 +81,9 @@ fn package_edges(package: &Value) -> Vec<Finding> {
     wrong.collect()
 }
 
-/// What a crate may import; nothing for xtask, `None` for a crate that the table does not know.
+/// What a crate may import; the servers for xtask, `None` for a crate that the table does not know.
 fn allowed(own: Option<&str>) -> Option<&'static [&'static str]> {
-    let Some(own) = own else { return Some(&[]) };
+    let Some(own) = own else { return Some(&["servers"]) };
     EDGES.iter().find(|(name, _)| *name == own).map(|(_, allowed)| *allowed)
 }
 
@@ -110,28 +98,6 @@ fn own_name(package: &str) -> Option<&str> {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
-}
-
-/// What `tree`, lines of name and version, must not contain, or not in two versions.
-fn linked(tree: &str) -> Vec<Finding> {
-    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for line in tree.lines() {
-        let mut words = line.split(' ');
-        if let (Some(name), Some(version)) = (words.next(), words.next()) {
-            versions.entry(name).or_default().insert(version);
-        }
-    }
-    let banned = BANNED.iter().filter(|(name, _)| versions.contains_key(name));
-    let mut found: Vec<_> = banned
-        .map(|(name, why)| {
-            Finding::new("Cargo.lock:1", "dependencies", format!("{name} is linked, but {why}"))
-        })
-        .collect();
-    if versions.get("libsqlite3-sys").is_some_and(|all| all.len() > 1) {
-        let why = "libsqlite3-sys is linked in two versions; one process, one SQLite";
-        found.push(Finding::new("Cargo.lock:1", "dependencies", why));
-    }
-    found
 }
 
 #[cfg(test)]
@@ -162,23 +128,15 @@ mod tests {
         check_edge("tongbao-store", "sea-orm", None, 0);
         check_edge("tongbao", "tongbao-sandbox", None, 0);
         check_edge("xtask", "tongbao-types", None, 1);
+        check_edge("xtask", "tongbao-servers", None, 0);
         check_edge("tongbao-core", "tongbao-evidence", Some("dev"), 0);
         check_edge("tongbao-core", "tongbao-evidence", None, 1);
+        check_edge("tongbao-store", "tongbao-servers", Some("dev"), 0);
+        check_edge("tongbao-store", "tongbao-servers", None, 1);
     }
 
     #[test]
     fn a_crate_without_a_floor_is_found() {
         check_edge("tongbao-attic", "anyhow", None, 1);
-    }
-
-    #[test]
-    fn banned_and_doubled_packages_are_found() {
-        assert!(
-            linked("serde v1.0.0\nlibsqlite3-sys v0.37.0\nlibsqlite3-sys v0.37.0 (*)").is_empty()
-        );
-        for (name, _) in BANNED {
-            assert_eq!(linked(&format!("{name} v1.0.0")).len(), 1, "{name}");
-        }
-        assert_eq!(linked("libsqlite3-sys v0.37.0\nlibsqlite3-sys v0.39.0").len(), 1);
     }
 }

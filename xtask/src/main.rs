@@ -6,11 +6,12 @@
 mod bench;
 mod check;
 mod clients;
+mod contract;
 mod floors;
 mod packages;
+mod policy;
 mod reliability;
 mod sdk;
-mod servers;
 mod soak;
 mod steps;
 mod test;
@@ -30,11 +31,16 @@ cargo xtask <command>
                    Rust tests whose names contain it, with the servers running
   clients          other people's SDKs, the webhook verifiers against the sandbox, a browser, and
                    the SDK for browsers
+  contract [--seed N] [--examples N]
+                   requests that schemathesis makes from the OpenAPI document, compared with what
+                   is declared there; the seed of an earlier run repeats it
   soak --seeds N   lives so many whole lives by seed, from a first seed that changes with the time
                    (--from SEED for another), and says how long it took
   reliability [RUN…]
                    the long form of every run that breaks tongbao (or of these): an hour or more,
                    after which docs/reference/reliability.md is written
+  deny             cargo-deny over deny.toml, and the known advisories, whose database is fetched
+                   from github.com; builds cargo-deny if it is not installed (minutes)
   tidy             the rules of the house that compilers do not know
   bench [--quick] [--strict]
                    speed, size and memory beside an ideal; --quick takes under a minute once
@@ -52,8 +58,10 @@ fn main() -> ExitCode {
         Some("check") => check::check(),
         Some("test") => test::run_tests(&rest),
         Some("clients") => test::run_clients(),
+        Some("contract") => contract::run_contract(&rest),
         Some("soak") => soak::run_soak(&rest),
         Some("reliability") => reliability::run_reliability(&rest),
+        Some("deny") => policy::run_deny(),
         Some("tidy") => tidy::run(&root()),
         Some("bench") => bench::run_bench(&rest),
         Some(other) => {

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::root;
-use crate::steps::{output, run};
+use tongbao_servers::{find, is_root, run};
 
 /// A package and its version; one under another name has `npm:`, its own name and `@` before it.
 const NPM: &[(&str, &str)] = &[
@@ -21,7 +21,8 @@ const NPM: &[(&str, &str)] = &[
     ("vue2", "npm:vue@2.7.16"),
 ];
 
-const PYPI: &[(&str, &str)] = &[("wechatpayv3", "2.0.4"), ("standardwebhooks", "1.1.0")];
+const PYPI: &[(&str, &str)] =
+    &[("wechatpayv3", "2.0.4"), ("standardwebhooks", "1.1.0"), ("schemathesis", "4.32.5")];
 
 /// A command and the Debian package that brings it.
 const DEBIAN: &[(&str, &str)] = &[
@@ -40,9 +41,6 @@ const DEBIAN: &[(&str, &str)] = &[
 
 /// Chinese glyphs, without which screenshots show boxes; a font is no command.
 const FONT: (&str, &str) = ("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc", "fonts-wqy-microhei");
-
-/// Where Debian keeps commands that are not on everybody's path.
-const MORE_FOLDERS: &[&str] = &["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin"];
 
 /// Installs the Debian packages whose commands are missing; an error names those that stay missing.
 pub(crate) fn debian() -> Result<()> {
@@ -128,37 +126,4 @@ pub(crate) fn python_path() -> PathBuf {
 
 fn clients() -> PathBuf {
     root().join("target/clients")
-}
-
-/// The program called `name`, from the path or from where Debian hides it.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let more = MORE_FOLDERS.iter().map(PathBuf::from);
-    let folders = std::env::split_paths(&path).chain(more).chain(postgres_folders());
-    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
-}
-
-/// The folders of PostgreSQL's programs, the newest version first.
-fn postgres_folders() -> Vec<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<_> = versions.map(|version| version.path()).collect();
-    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-    found.sort_by_key(|path| std::cmp::Reverse(number(path)));
-    found.into_iter().map(|path| path.join("bin")).collect()
-}
-
-/// Whether we may install things and must hand servers to another user.
-pub(crate) fn is_root() -> Result<bool> {
-    Ok(output(Command::new("id").arg("-u"))?.trim() == "0")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_is_found_by_name_and_a_strange_name_is_not() {
-        assert!(find("sh").is_some());
-        assert_eq!(find("no-such-program-as-this"), None);
-    }
 }

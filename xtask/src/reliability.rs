@@ -8,9 +8,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::packages::find;
 use crate::steps::{Steps, cargo, output, run};
 use crate::test::Databases;
+use tongbao_servers::find;
 
 const PAGE: &str = "docs/reference/reliability.md";
 const HEAD: &str = "\
@@ -25,14 +25,53 @@ part of every `cargo xtask test`.
 | --- | --- | --- | --- | --- |
 ";
 
-/// A run: the test of this name, in this package. `shipped`: it starts the binary.
+/// A run: the test of this name, in this package, built with these arguments for cargo. `shipped`:
+/// it starts the release binary.
 struct Run {
     name: &'static str,
     package: &'static str,
+    build: &'static [&'static str],
     shipped: bool,
 }
 
-const RUNS: &[Run] = &[];
+const RUNS: &[Run] = &[
+    quick("addresses_inside_are_never_reached", "tongbao"),
+    quick("forged_notices", "tongbao-channels"),
+    Run { build: &["--release"], ..quick("bombs", "tongbao-channels") },
+    shipped("every_route_with_every_credential"),
+    shipped("no_secret_is_ever_shown"),
+    shipped("slow_callers_harm_nobody"),
+    shipped("notices_come_first_under_overload"),
+    shipped("kills_on_sqlite"),
+    shipped("kills_on_postgres"),
+    shipped("disk_full"),
+    shipped("a_stopped_instance_wakes_late_on_postgres"),
+    shipped("a_stopped_instance_wakes_late_on_mariadb"),
+    shipped("rolling_restarts_fail_no_request_on_postgres"),
+    shipped("rolling_restarts_fail_no_request_on_mariadb"),
+    shipped("watchers_hear_the_other_instance_on_postgres"),
+    shipped("watchers_hear_the_other_instance_on_mariadb"),
+    shipped("the_database_restarts_postgres"),
+    shipped("the_database_restarts_mariadb"),
+    shipped("commits_are_cut_on_postgres"),
+    shipped("commits_are_cut_on_mariadb"),
+    quick("whole_lives", "tongbao-sim"),
+    quick("fault_points", "tongbao-sim"),
+    Run {
+        build: &["--features", "planted"],
+        ..quick("every_planted_bug_is_caught", "tongbao-sim")
+    },
+];
+
+/// A run of the binary's own tests.
+const fn shipped(name: &'static str) -> Run {
+    Run { shipped: true, ..quick(name, "tongbao") }
+}
+
+/// A run that needs no binary.
+const fn quick(name: &'static str, package: &'static str) -> Run {
+    Run { name, package, build: &[], shipped: false }
+}
 
 /// The command; with names, only these runs.
 pub(crate) fn run_reliability(names: &[String]) -> Result<()> {
@@ -60,12 +99,12 @@ pub(crate) fn run_reliability(names: &[String]) -> Result<()> {
 fn one(chosen: &Run, databases: &Databases, evidence: &Path) -> Result<()> {
     let mut command = if find("cargo-nextest").is_some() {
         let mut command = cargo(&["nextest", "run", "--no-capture"]);
-        command.args(["--package", chosen.package, "-E"]);
+        command.args(chosen.build).args(["--package", chosen.package, "-E"]);
         command.arg(format!("test(/(^|::){}$/)", chosen.name));
         command
     } else {
         let mut command = cargo(&["test", "--tests", "--package", chosen.package]);
-        command.args([chosen.name, "--", "--nocapture"]);
+        command.args(chosen.build).args([chosen.name, "--", "--nocapture"]);
         command
     };
     command.env("TONGBAO_LONG", "1").env("TONGBAO_EVIDENCE", evidence);

@@ -9,9 +9,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::clients::environment;
-use crate::packages::{find, node_modules};
+use crate::packages::node_modules;
 use crate::root;
 use crate::steps::{Steps, run};
+use tongbao_servers::find;
 
 /// Takes the steps, unless there is no Node.
 pub(crate) fn run_all(steps: &mut Steps) {

@@ -4,7 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+
+pub(crate) use tongbao_servers::{output, run};
 
 /// How a step ended.
 enum End {
@@ -83,34 +85,11 @@ impl Steps {
     }
 }
 
-/// Runs a command to its end; an error names it if it fails.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let shown = show(command);
-    let status = command.status().with_context(|| format!("cannot start {shown}"))?;
-    ensure!(status.success(), "{shown} ended with {status}");
-    Ok(())
-}
-
-/// What a command prints on stdout.
-pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let shown = show(command);
-    let output = command.output().with_context(|| format!("cannot start {shown}"))?;
-    let problem = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{shown} ended with {}: {problem}", output.status);
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 /// cargo at the root of the workspace.
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(crate::root());
     command
-}
-
-fn show(command: &Command) -> String {
-    let parts = std::iter::once(command.get_program()).chain(command.get_args());
-    let text: Vec<_> = parts.map(|p| p.to_string_lossy().into_owned()).collect();
-    text.join(" ")
 }
 
 #[cfg(test)]
@@ -139,11 +118,5 @@ mod tests {
             steps.skip("browser", "no chromium");
             assert_eq!(steps.finish().is_ok(), good);
         }
-    }
-
-    #[test]
-    fn a_failing_command_is_named() {
-        let error = run(&mut Command::new("false")).unwrap_err();
-        assert!(error.to_string().contains("false ended with"));
     }
 }

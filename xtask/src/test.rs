@@ -6,10 +6,10 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::packages::{self, find};
-use crate::servers::{self, Server};
+use crate::packages;
 use crate::steps::{Steps, cargo, run};
-use crate::{check, clients, sdk};
+use crate::{check, clients, contract, sdk};
+use tongbao_servers::{self as servers, Server, find};
 
 /// The command; with filters only the Rust tests whose names contain one of them.
 pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
@@ -29,6 +29,7 @@ pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
         steps.take("doc tests", || run(&mut cargo(&doc)));
         if built {
             clients::run_all(&mut steps);
+            contract::run_all(&mut steps);
         }
         sdk::run_all(&mut steps);
         steps.take("bench: lints, tests", || {
@@ -37,6 +38,7 @@ pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
             run(cargo(&["clippy"]).args(manifest).args(lints))?;
             run(cargo(&["test"]).args(manifest))
         });
+        // In the folder of the others, whose libraries it shares.
     }
     drop(databases);
     steps.finish()

@@ -1,12 +1,14 @@
 //! `cargo xtask tidy`: the rules of the house that compilers do not know, read off the sources as
 //! text. Each finding names the place, the rule and the reason. The rules are in the modules below
-//! (and in `floors`); every one has a test on a small sample, so that losing a rule turns the tests
-//! red.
+//! (and in `floors` and `policy`); every one has a test on a small sample, so that losing a rule
+//! turns the tests red.
 
 mod code;
 mod files;
+mod manifests;
 mod sans_io;
 mod text;
+mod threats;
 
 use std::fmt;
 use std::path::Path;
@@ -14,7 +16,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{floors, steps};
+use crate::{floors, policy, steps};
 
 /// One breach of one rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +62,9 @@ const KINDS: &[&str] =
 pub(crate) fn run(root: &Path) -> Result<()> {
     let sources = sources(root)?;
     let mut found: Vec<Finding> = sources.iter().flat_map(findings).collect();
+    found.extend(threats::findings(&sources));
     found.extend(floors::findings()?);
+    found.extend(policy::findings()?);
     for finding in &found {
         println!("{finding}");
     }
@@ -74,6 +78,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 fn findings(source: &Source) -> Vec<Finding> {
     let mut found = files::findings(source);
     found.extend(text::findings(source));
+    found.extend(manifests::findings(source));
     if source.is_rust() {
         let code = code::Code::read(&source.text);
         found.extend(code::findings(source, &code));

@@ -32,6 +32,21 @@ pub enum NoticeError {
         /// What it says.
         sign_type: String,
     },
+    /// Rightly signed, but so are other messages with the same signature.
+    #[error(
+        "The signature of the message fits other messages as well, since its {member} holds the \
+         name of another member; the order will be asked for instead."
+    )]
+    Ambiguous {
+        /// The member that could end earlier, or the name that could be two.
+        member: String,
+    },
+    /// What the shop itself signed for a browser to carry, and not Alipay's word.
+    #[error(
+        "The message holds the parameters of an order, which this account signed itself; Alipay \
+         did not send it."
+    )]
+    OwnRequest,
     /// Not by a key that is believed, or changed on the way.
     #[error(
         "The signature does not fit the message and the account's key: it is forged, was changed \
@@ -53,17 +68,18 @@ impl NoticeError {
             NoticeError::TooLarge
             | NoticeError::NotAForm(_)
             | NoticeError::NotPosted
+            | NoticeError::Ambiguous { .. }
             | NoticeError::Malformed(_) => Code::NoticeMalformed,
             NoticeError::SignatureMissing => Code::SignatureMissing,
             NoticeError::SignatureDowngraded { .. } => Code::SignatureDowngraded,
-            NoticeError::SignatureMismatch => Code::SignatureMismatch,
+            NoticeError::SignatureMismatch | NoticeError::OwnRequest => Code::SignatureMismatch,
             NoticeError::AccountMismatch { .. } => Code::AccountMismatch,
         }
     }
 }
 
-/// Size, syntax, kind of signature, signature, in this order; `fits` tells whether the signature is
-/// one over these parameters.
+/// Size, syntax, kind of signature, signature, and that it is of this message alone, in this
+/// order; `fits` tells whether the signature is one over these parameters.
 pub(crate) fn checked(
     form: &[u8],
     wanted: &str,
@@ -86,7 +102,77 @@ pub(crate) fn checked(
         return Err(NoticeError::SignatureMismatch);
     }
     drop(signature);
-    Ok(params)
+    match ambiguous_member(&params) {
+        Some(member) => Err(NoticeError::Ambiguous { member }),
+        None => Ok(params),
+    }
+}
+
+/// The members by which a message is believed, or not, to pay an order, and by whom.
+const DECIDING: [&str; 16] = [
+    "app_id",
+    "auth_app_id",
+    "buyer_id",
+    "buyer_open_id",
+    "gmt_payment",
+    "gmt_refund",
+    "notify_id",
+    "out_biz_no",
+    "out_trade_no",
+    "refund_fee",
+    "refund_status",
+    "seller_id",
+    "total_amount",
+    "total_fee",
+    "trade_no",
+    "trade_status",
+];
+
+/// More members that nobody writes freely; an `&` in one of them is the beginning of another.
+const PLAIN: [&str; 19] = [
+    "buyer_email",
+    "buyer_logon_id",
+    "buyer_pay_amount",
+    "charset",
+    "discount",
+    "gmt_close",
+    "gmt_create",
+    "invoice_amount",
+    "is_total_fee_adjust",
+    "notify_time",
+    "notify_type",
+    "payment_type",
+    "point_amount",
+    "price",
+    "quantity",
+    "receipt_amount",
+    "seller_email",
+    "use_coupon",
+    "version",
+];
+
+/// The member that may be two: a name with `&` or `=` in it, a plain value with `&`, and a free
+/// text that holds the beginning of a member that decides, `&trade_status=` for example.
+///
+/// Names and values are joined without any mark of where a value ends, so that such a message has
+/// the same string to sign, and so the same signature, as others in which the members begin and
+/// end elsewhere. Nobody can tell which of them was signed.
+fn ambiguous_member(params: &Params) -> Option<String> {
+    let is_two = |name: &str, value: &[u8]| {
+        let is_plain = DECIDING.contains(&name) || PLAIN.contains(&name);
+        let holds = if is_plain { value.contains(&b'&') } else { holds_deciding(value) };
+        name.contains(['&', '=']) || holds
+    };
+    let found = params.iter().find(|(name, value)| *name != "sign" && is_two(name, value));
+    found.map(|(name, _)| name.chars().take(80).collect())
+}
+
+fn holds_deciding(value: &[u8]) -> bool {
+    let deciding = |part: &[u8]| {
+        let end = part.iter().position(|byte| *byte == b'=');
+        end.is_some_and(|end| DECIDING.iter().any(|name| name.as_bytes() == &part[..end]))
+    };
+    value.split(|byte| *byte == b'&').skip(1).any(deciding)
 }
 
 /// An amount; `Ok(None)` if it is absent.

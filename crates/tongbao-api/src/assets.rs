@@ -30,8 +30,12 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 
+/// What the document does not list.
+pub(crate) const PATHS: [&str; 2] = ["/assets/{file}", "/docs"];
+
 pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/assets/{file}", get(asset)).route("/docs", get(docs))
+    let [file, reference] = PATHS;
+    Router::new().route(file, get(asset)).route(reference, get(docs))
 }
 
 async fn docs(headers: HeaderMap) -> Result<Response, Problem> {

@@ -1,10 +1,13 @@
-//! `/healthz`: the process answers. `/readyz`: the database does too.
+//! `/healthz`: the process answers. `/readyz`: the database does too, and the process is not about
+//! to stop.
 
 use crate::openapi::objects;
 use crate::{App, Problem};
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use tongbao_engine::Error;
+use tongbao_types::Code;
 
 /// That all is well.
 #[derive(Serialize)]
@@ -36,11 +39,15 @@ pub(crate) async fn alive() -> Json<Health> {
     security(()),
     responses(
         (status = 200, description = "The database answers.", body = objects::Health),
-        (status = 503, description = "The database does not answer.",
+        (status = 503, description = "The database does not answer, or this instance is stopping.",
             content_type = "application/problem+json", body = crate::problem::Body<'static>),
     ),
 )]
 pub(crate) async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
+    if app.stops_soon.is_cancelled() {
+        let message = "This instance is stopping and takes no new work. Ask another one.";
+        return Err(Error::new(Code::Unavailable, message).into());
+    }
     app.engine.ready().await?;
     Ok(Json(OK))
 }

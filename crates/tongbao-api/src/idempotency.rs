@@ -1,12 +1,13 @@
 //! The `Idempotency-Key` of a POST, and the reply that the engine kept or made.
 
-use crate::problem::{PROBLEM_JSON, retry_after};
+use crate::problem::PROBLEM_JSON;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tongbao_engine::{Error, IdempotentRequest, Reply};
 use tongbao_types::Code;
+use tongbao_web::request_id::retry_after;
 
 const HEADER: &str = "Idempotency-Key";
 const KEY_LENGTH_MAX: usize = 255;

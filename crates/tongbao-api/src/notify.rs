@@ -4,8 +4,10 @@
 //! out as it is. Nothing is parsed here.
 
 use crate::extract::Account;
+use crate::openapi::values;
+use crate::problem::Body;
 use crate::{App, Problem};
-use axum::body::Body;
+use axum::body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -28,12 +30,23 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     tag = "Providers and payers",
     operation_id = "wechatNotifies",
     security(()),
-    params(("account" = String, Path, description = "The channel account's name.")),
-    request_body(content = String, content_type = "*/*", description = "As signed."),
+    params(("account" = values::AccountName, Path, description = "The channel account's name.")),
+    request_body(content = values::Anything, content_type = "*/*", description = "As signed."),
     responses(
-        (status = 200, description = "Believed and committed."),
-        (status = "4XX", description = "Not believed; nothing was changed."),
-        (status = "5XX", description = "Could not be kept; to be sent again."),
+        (status = 200, description = "Believed and committed.", content(
+            (values::Anything = "application/json"),
+            (String = "text/xml"),
+        )),
+        (status = "4XX", description = "Not believed; nothing was changed.", content(
+            (values::Anything = "application/json"),
+            (String = "text/xml"),
+            (Body<'static> = "application/problem+json"),
+        )),
+        (status = "5XX", description = "Could not be kept; to be sent again.", content(
+            (values::Anything = "application/json"),
+            (String = "text/xml"),
+            (Body<'static> = "application/problem+json"),
+        )),
     ),
 )]
 async fn wechat(
@@ -53,12 +66,21 @@ async fn wechat(
     tag = "Providers and payers",
     operation_id = "alipayNotifies",
     security(()),
-    params(("account" = String, Path, description = "The channel account's name.")),
-    request_body(content = String, content_type = "*/*", description = "As signed."),
+    params(("account" = values::AccountName, Path, description = "The channel account's name.")),
+    request_body(content = values::Anything, content_type = "*/*", description = "As signed."),
     responses(
-        (status = 200, description = "`success`: believed and committed; else not."),
-        (status = "4XX", description = "Not believed; nothing was changed."),
-        (status = "5XX", description = "Could not be kept; to be sent again."),
+        (status = 200, description = "`success`: believed and committed; else not.",
+            content_type = "text/plain", body = String),
+        (status = "4XX", description = "Not believed, or no such account; nothing was changed.",
+            content(
+            (String = "text/plain"),
+            (values::Anything = "application/json"),
+            (Body<'static> = "application/problem+json"),
+        )),
+        (status = "5XX", description = "Could not be kept; to be sent again.", content(
+            (String = "text/plain"),
+            (Body<'static> = "application/problem+json"),
+        )),
     ),
 )]
 async fn alipay(
@@ -80,7 +102,7 @@ async fn receive(
 }
 
 fn answer(answer: HttpResponse) -> Response {
-    let mut response = Response::new(Body::from(answer.body));
+    let mut response = Response::new(body::Body::from(answer.body));
     // Room for those that every reply gets.
     response.headers_mut().reserve(8);
     *response.status_mut() =

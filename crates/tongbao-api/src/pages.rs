@@ -36,7 +36,7 @@ impl Message {
 pub(crate) async fn not_found(uri: Uri, headers: HeaderMap) -> Response {
     let message = "There is nothing at this address. GET /openapi.json lists what there is.";
     let problem = || Problem::from(Error::new(Code::NotFound, message)).into_response();
-    if uri.path().starts_with("/v1/") || !wants_page(&headers) {
+    if !is_for_people(&uri, &headers) {
         return problem();
     }
     let t = Language::of(&headers, None).texts();
@@ -66,6 +66,17 @@ pub(crate) fn not_this_way(charge: ChargeId, t: &'static Texts) -> Response {
     let link = Some(Link { href: format!("/pay/{charge}"), text: t.choose_again });
     let message = Message { link, ..Message::new(t, t.not_this_way, t.not_this_way_hint) };
     page(StatusCode::CONFLICT, &message)
+}
+
+/// Whether a person reads the answer.
+pub(crate) fn is_for_people(uri: &Uri, headers: &HeaderMap) -> bool {
+    !uri.path().starts_with("/v1/") && wants_page(headers)
+}
+
+/// For a browser that comes when too many do.
+pub(crate) fn too_many(code: Code, headers: &HeaderMap) -> Response {
+    let t = Language::of(headers, None).texts();
+    page(crate::problem::status(code), &Message::new(t, t.not_now, t.try_again))
 }
 
 /// For a browser that came back from the provider with nothing that names a charge here.

@@ -9,8 +9,8 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use std::fmt::Display;
 use tongbao_engine::Error;
-use tongbao_types::{Code, Span};
-use tongbao_web::request_id::RequestId;
+use tongbao_types::Code;
+use tongbao_web::request_id::{RequestId, retry_after};
 use utoipa::ToSchema;
 
 /// The content type of every error.
@@ -54,11 +54,11 @@ pub(crate) struct Body<'a> {
     provider: Option<Provider<'a>>,
     /// The charge that this is about, if one exists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1m", nullable = false)]
+    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1k", nullable = false)]
     charge: Option<String>,
     /// The refund that this is about, if one exists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "re_06bae2r3pdt3jc5s0vbh9p2a1n", nullable = false)]
+    #[schema(example = "re_06bae2r3pdt3jc5s0vbh9p2a1o", nullable = false)]
     refund: Option<String>,
     /// Whether money has moved all the same.
     #[schema(value_type = MoneyMoved)]
@@ -190,12 +190,6 @@ pub(crate) fn body(error: &Error) -> String {
     serde_json::to_string(&body).expect("a struct of texts and numbers is JSON")
 }
 
-/// A `Retry-After` in whole seconds, rounded up, at least one.
-pub(crate) fn retry_after(span: Span) -> HeaderValue {
-    let seconds = (span + Span::from_micros(999_999)).as_seconds().max(1);
-    HeaderValue::from(seconds)
-}
-
 /// The types' errors are phrases; people read sentences.
 pub(crate) fn sentence(phrase: &impl Display) -> String {
     let text = phrase.to_string();
@@ -234,7 +228,7 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
     use tongbao_engine::{Advice, ProviderError};
-    use tongbao_types::Provider as ProviderName;
+    use tongbao_types::{Provider as ProviderName, Span};
 
     #[test]
     fn every_code_has_an_error_status_and_these_are_they() {

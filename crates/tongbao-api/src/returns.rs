@@ -4,6 +4,7 @@
 //! if the shop named no page, to the cashier, which shows where the charge stands.
 
 use crate::extract::Account;
+use crate::openapi::values;
 use crate::v1::is_web_address;
 use crate::{App, Problem, pages};
 use axum::extract::{Request, State};
@@ -28,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     tag = "Providers and payers",
     operation_id = "alipayReturns",
     security(()),
-    params(("account" = String, Path, description = "The channel account's name.")),
+    params(("account" = values::AccountName, Path, description = "The channel account's name.")),
     responses(
         (status = 303, description = "On to the charge's return_url, or to the cashier."),
         (status = 404, description = "A page: no such order.", content_type = "text/html"),

@@ -124,7 +124,9 @@ impl Gateway {
             public_url: "https://pay.example".to_owned(),
             egress: Egress::default(),
             call_timeout: Span::from_seconds(5),
+            lease: None,
             callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
+            master_keys: tongbao_engine::MasterKeys::default(),
         };
         let engine = Engine::new(ports, setup).unwrap();
         let key = engine.create_key(&app, Mode::Test, None).await.unwrap().text.expose().clone();

@@ -14,6 +14,10 @@ use tongbao_wechat as wechat;
 /// No bill of a day is larger, unpacked.
 const TEXT_BYTES_MAX: u64 = 16 << 30;
 const BUFFER_BYTES: usize = 64 * 1024;
+/// Bills pack to a twentieth. What unpacks to more than so many times its size, beyond the first
+/// quarter of a MiB, was made to fill memory or time.
+const PACKED_TIMES_MAX: u64 = 200;
+const PACKED_FREE_BYTES: u64 = 256 * 1024;
 
 /// What is needed to read a bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,10 +207,44 @@ fn broken(message: String) -> BillFault {
 fn unpacked<'a, R: Read + 'a>(packing: BillPacking, input: R) -> Box<dyn Read + 'a> {
     match packing {
         BillPacking::Gzip => {
-            let buffered = BufReader::with_capacity(BUFFER_BYTES, input);
-            Box::new(MultiGzDecoder::new(buffered).take(TEXT_BYTES_MAX))
+            let packed = Counting { inner: input, bytes: 0 };
+            let text = MultiGzDecoder::new(BufReader::with_capacity(8 * 1024, packed));
+            Box::new(Unpacking { text, bytes: 0 }.take(TEXT_BYTES_MAX))
         }
         _ => Box::new(input.take(TEXT_BYTES_MAX)),
+    }
+}
+
+/// Counts what passes through.
+struct Counting<R> {
+    inner: R,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.bytes += n as u64;
+        Ok(n)
+    }
+}
+
+/// Unpacks, as long as what comes out is in proportion to what went in.
+struct Unpacking<R> {
+    text: MultiGzDecoder<BufReader<Counting<R>>>,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.text.read(buffer)?;
+        self.bytes += n as u64;
+        let packed = self.text.get_ref().get_ref().bytes;
+        if self.bytes > PACKED_FREE_BYTES + packed * PACKED_TIMES_MAX {
+            let why = format!("it unpacks to more than {PACKED_TIMES_MAX} times its size");
+            return Err(io::Error::other(why));
+        }
+        Ok(n)
     }
 }
 

@@ -286,12 +286,18 @@ pub(crate) fn fact(trade: &Trade) -> Option<Fact> {
     }
 }
 
+/// A reason goes back to whoever sent the message, into the log and to the charge; what a stranger
+/// wrote takes part in it, but not all 64 KiB.
+pub(crate) fn short_reason(reason: &str) -> String {
+    reason.chars().take(300).collect()
+}
+
 /// The refusal of a notice. `claims` is what an unverified message says of itself.
 pub(crate) fn notice_refusal(error: &NoticeError, claims: Option<String>) -> NoticeRefusal {
     let claims = error.out_trade_no().map(str::to_owned).or(claims);
     NoticeRefusal {
         code: error.code(),
-        reason: error.to_string(),
+        reason: short_reason(&error.to_string()),
         claims: claims.and_then(|number| OutTradeNo::new(number).ok()),
         keys_may_help: error.unknown_key().is_some(),
     }

@@ -269,7 +269,7 @@ impl WechatV2 {
     fn read_refund_notice(&self, request: &HttpRequest) -> Result<Notice, NoticeRefusal> {
         let refusal = |code, reason: String| NoticeRefusal {
             code,
-            reason,
+            reason: wechat::short_reason(&reason),
             claims: None,
             keys_may_help: false,
         };

@@ -52,6 +52,7 @@ impl WechatV3 {
             V3Credentials::new(merchant, serial, &keys.merchant_private_key, &keys.api_v3_key)
                 .map_err(|error| AccountError::new(error.field, error.problem))?
                 .trusting(trust.clone());
+        refuse_own_key(&credentials)?;
         let keys = ArcSwap::from_pointee(trust);
         Ok(WechatV3 { site, trusted: Arc::new(Trusted { credentials, keys }) })
     }
@@ -134,6 +135,20 @@ fn configured(keys: &WechatV3Keys) -> Result<PlatformKeys, AccountError> {
             Err(AccountError::new("public_key_id", message))
         }
     }
+}
+
+/// The merchant's certificate lies beside WeChat's and is taken for it. Then whatever this
+/// merchant's own key signs would be news from WeChat.
+fn refuse_own_key(credentials: &V3Credentials) -> Result<(), AccountError> {
+    let own = credentials.merchant_key().public();
+    let Some(key) = credentials.trust().iter().find(|key| *key.key() == own) else {
+        return Ok(());
+    };
+    let field = if key.is_public_key() { "public_key" } else { "platform_certificates" };
+    let message = "this is the merchant's own (apiclient_cert.pem, or its key), which proves \
+                   nothing about WeChat Pay; give the platform certificate, or pub_key.pem of the \
+                   merchant platform";
+    Err(AccountError::new(field, message))
 }
 
 impl Adapter for WechatV3 {

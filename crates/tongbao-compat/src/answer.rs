@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use http::header::ALLOW;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use tongbao_engine::Error;
@@ -12,10 +13,18 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
+/// HEAD is for looking: where a GET makes an order or pays, a browser that only looks ahead must
+/// not.
+pub(crate) async fn only_get() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")]).into_response()
+}
+
 /// The status of a caller who is not admitted, in every profile.
 pub(crate) fn refusal_status(error: &Error) -> StatusCode {
     match error.code {
         Code::InvalidKey => StatusCode::FORBIDDEN,
+        Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Code::Unavailable | Code::Internal => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::UNAUTHORIZED,
     }
 }

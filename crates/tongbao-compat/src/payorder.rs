@@ -16,8 +16,7 @@
 
 use crate::fields::Fields;
 use crate::orders::{Failure, Object, code_url, id_of, under_a_new_number, word};
-use crate::{Service, answer, both, checks, numbers};
-use axum::Router;
+use crate::{Routes, Service, answer, both, checks, numbers};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
@@ -30,12 +29,12 @@ use tongbao_engine::{Error, Expires, NewCharge};
 use tongbao_types::{Channel, OrderNo, Profile, Provider, Span};
 use tongbao_web::{ClientAddress, qr};
 
-pub(crate) fn routes() -> Router<Service> {
-    let router = both(Router::new(), "/order", post(order));
-    let router = both(router, "/wx/order", post(order));
-    let router = both(router, "/queryOrder", post(query_order));
-    let router = both(router, "/pay/notify", post(notify));
-    both(router, "/pay/notify_url", post(notify))
+pub(crate) fn routes() -> Routes {
+    let routes = both(Routes::default(), "/order", post(order));
+    let routes = both(routes, "/wx/order", post(order));
+    let routes = both(routes, "/queryOrder", post(query_order));
+    let routes = both(routes, "/pay/notify", post(notify));
+    both(routes, "/pay/notify_url", post(notify))
 }
 
 /// 注意：code_url有效期为2小时，过期后扫码不能再发起支付。

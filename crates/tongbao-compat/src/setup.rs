@@ -4,13 +4,15 @@ use crate::wepay::WepayMerchant;
 use std::sync::Arc;
 use tongbao_core::Scope;
 use tongbao_types::{AccountName, AppName, Mode, Profile, Provider};
-use tongbao_web::IpNet;
+use tongbao_web::{Gate, IpNet};
 
 /// Every profile that is on.
 #[derive(Debug, Clone, Default)]
 pub struct CompatSettings {
     /// From which networks `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How many may come; shared with the other faces.
+    pub gate: Gate,
     /// The profiles, each at most once.
     pub profiles: Vec<Arc<ProfileSetup>>,
 }

@@ -25,8 +25,7 @@ pub(crate) use notify::{callbacks, notification};
 
 use crate::fields::Fields;
 use crate::orders::Failure;
-use crate::{Service, answer, both};
-use axum::Router;
+use crate::{Routes, Service, answer, both};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, post};
@@ -67,15 +66,15 @@ struct No {
     status: Option<StatusCode>,
 }
 
-pub(crate) fn routes() -> Router<Service> {
-    let router = at(Router::new(), "get_pay_request_params", post(get_pay_request_params));
-    let router = at(router, "refund", post(refund));
-    let router = at(router, "get_sign_key", post(get_sign_key));
-    at(router, "pay_notify", post(notify::pay_notify))
+pub(crate) fn routes() -> Routes {
+    let routes = at(Routes::default(), "get_pay_request_params", post(get_pay_request_params));
+    let routes = at(routes, "refund", post(refund));
+    let routes = at(routes, "get_sign_key", post(get_sign_key));
+    at(routes, "pay_notify", post(notify::pay_notify))
 }
 
-fn at(router: Router<Service>, name: &str, route: MethodRouter<Service>) -> Router<Service> {
-    both(router, &format!("/apis/v1/wepay/{name}"), route)
+fn at(routes: Routes, name: &str, route: MethodRouter<Service>) -> Routes {
+    both(routes, &format!("/apis/v1/wepay/{name}"), route)
 }
 
 async fn get_pay_request_params(

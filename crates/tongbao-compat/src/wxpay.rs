@@ -14,8 +14,7 @@
 
 use crate::fields::Fields;
 use crate::orders::{Failure, code_url, id_of, under_a_new_number, word};
-use crate::{Service, answer, both, checks, numbers};
-use axum::Router;
+use crate::{Routes, Service, answer, both, checks, numbers};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
@@ -26,12 +25,12 @@ use tongbao_engine::{Error, Expires, NewCharge};
 use tongbao_types::{Channel, ChargeId, Code, Profile, Provider, Span};
 use tongbao_web::ClientAddress;
 
-pub(crate) fn routes() -> Router<Service> {
-    let router = both(Router::new(), "/wxPay/toPay", post(to_pay));
-    let router = both(router, "/wxPay/queryOrder", post(query_order));
+pub(crate) fn routes() -> Routes {
+    let routes = both(Routes::default(), "/wxPay/toPay", post(to_pay));
+    let routes = both(routes, "/wxPay/queryOrder", post(query_order));
     // The document's list of routes has it so.
-    let router = both(router, "/wxPay/wxPay/queryOrder", post(query_order));
-    both(router, "/wxPay/doCloseOrder", post(close_order))
+    let routes = both(routes, "/wxPay/wxPay/queryOrder", post(query_order));
+    both(routes, "/wxPay/doCloseOrder", post(close_order))
 }
 
 /// A code of WeChat's can be paid for two hours.

@@ -178,7 +178,7 @@ pub fn observe(
     let Some(attempt) = loaded.attempt(id) else { return Ok(None) };
     let source = observation.source;
     match observation.fact {
-        Fact::Awaiting(action) => Ok(awaiting(loaded, attempt, action, mint)),
+        Fact::Awaiting(action) => Ok(awaiting(loaded, attempt, (action, source), mint)),
         Fact::Paid(seen) => paid(loaded, attempt, (seen, source), policy, mint),
         Fact::Closed => Ok(closed(loaded, attempt, source, mint)),
         Fact::Absent => Ok(absent(loaded, attempt, source, mint)),
@@ -193,10 +193,17 @@ pub fn observe(
 fn awaiting(
     loaded: &Loaded,
     attempt: &Attempt,
-    action: Option<Action>,
+    (action, source): (Option<Action>, Source),
     mint: &mut Mint,
 ) -> Option<Changes> {
-    let learns_action = action.is_some() && attempt.action != action;
+    let is_closed = matches!(attempt.state, AttemptState::Closed { .. });
+    if is_closed && !is_planted(Bug::LateOrderLeftOpen) {
+        return Some(close_once_more(loaded, attempt, mint));
+    }
+    // Placed twice at the same time, the order has two codes, of which one may be void, and nobody
+    // knows which: the one that is shown stays, and whoever comes second asks for a new one.
+    let may_replace = attempt.action.is_none() || source == Source::Sync;
+    let learns_action = action.is_some() && attempt.action != action && may_replace;
     if attempt.state != AttemptState::Placing && !(attempt.state.is_open() && learns_action) {
         return None;
     }
@@ -211,6 +218,14 @@ fn awaiting(
         changes.tell(EventKind::PollDelayed, mint);
     }
     Some(changes)
+}
+
+/// A process that stood still may place an order after it was closed. Nobody was shown how to pay
+/// it, and nobody shall.
+fn close_once_more(loaded: &Loaded, attempt: &Attempt, mint: &mut Mint) -> Changes {
+    let mut changes = Changes::of(loaded.clone());
+    hasten(&mut changes, JobKind::CloseAttempt(attempt.id, attempt.charge), mint);
+    changes
 }
 
 fn paid(
@@ -267,9 +282,13 @@ fn ask_now(loaded: &Loaded, attempt: &Attempt, mint: &mut Mint) -> Changes {
         AttemptState::Closing => JobKind::CloseAttempt(attempt.id, attempt.charge),
         _ => JobKind::PollAttempt(attempt.id, attempt.charge),
     };
+    hasten(&mut changes, kind, mint);
+    changes
+}
+
+fn hasten(changes: &mut Changes, kind: JobKind, mint: &mut Mint) {
     let run_at = mint.now();
     changes.jobs.push(JobChange::Hasten(NewJob { id: mint.id(), kind, run_at }));
-    changes
 }
 
 /// An attempt that was closing has a job that closes it; any other can only have one that looks.
@@ -378,6 +397,15 @@ fn check_payment(
 }
 
 fn closed(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -> Option<Changes> {
+    let mut changes = ended(loaded, attempt, source, mint)?;
+    // Who placed it was never heard of again, and may be about to place it still.
+    if source == Source::Close && attempt.action.is_none() {
+        look_once_more(&mut changes, attempt, mint);
+    }
+    Some(changes)
+}
+
+fn ended(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -> Option<Changes> {
     if !attempt.state.can_be_paid() {
         return None;
     }
@@ -396,17 +424,22 @@ fn closed(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -
 
 /// The provider knows no such order. Before the payer has come that is Alipay's ordinary answer,
 /// and after an order call without an answer it proves nothing. Only an answer to a close ends the
-/// attempt; since the payer may hold the code still, one more look follows after its time is over.
+/// attempt; the payer may hold the code still.
 fn absent(loaded: &Loaded, attempt: &Attempt, source: Source, mint: &mut Mint) -> Option<Changes> {
     if source != Source::Close {
         return None;
     }
-    let last_look = loaded.charge.expires_at + Span::from_seconds(60);
-    let mut changes = closed(loaded, attempt, source, mint)?;
+    let mut changes = ended(loaded, attempt, source, mint)?;
+    look_once_more(&mut changes, attempt, mint);
+    Some(changes)
+}
+
+/// One more look when the time of an order is over, after a close that proves little.
+fn look_once_more(changes: &mut Changes, attempt: &Attempt, mint: &mut Mint) {
+    let last_look = changes.charge.expires_at + Span::from_seconds(60);
     let job = JobKind::PollAttempt(attempt.id, changes.charge.id);
     changes.forget(job);
     changes.promise(job, last_look.max(mint.now()), mint);
-    Some(changes)
 }
 
 fn refused(

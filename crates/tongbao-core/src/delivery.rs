@@ -3,7 +3,7 @@
 
 use crate::{Event, EventKind, JobChange, JobKind, NewJob, Scope};
 use std::str::FromStr;
-use tongbao_types::{DeliveryId, EndpointId, EventId, Mint, Secret, Span, Timestamp, UnknownWord};
+use tongbao_types::{DeliveryId, EndpointId, EventId, Mint, Sealed, Span, Timestamp, UnknownWord};
 
 /// Where an app wants to be told.
 #[derive(Debug, Clone)]
@@ -21,11 +21,13 @@ pub struct Endpoint {
     /// The merchant's own words.
     pub description: Option<String>,
     /// `whsec_…`, which signs.
-    pub secret: Secret<String>,
+    pub secret: Sealed,
     /// The secret before the last rotation, which signs too until then.
-    pub secret_old: Option<(Secret<String>, Timestamp)>,
+    pub secret_old: Option<(Sealed, Timestamp)>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// How often it was written, 1 when it is made; guards against changing old rows.
+    pub version: i64,
 }
 
 /// A delivery as it is kept.
@@ -159,6 +161,11 @@ impl DeliveryState {
 }
 
 impl Endpoint {
+    /// The version that this one takes the place of; nothing if it is the first.
+    pub const fn replaces(&self) -> Option<i64> {
+        if self.version > 1 { Some(self.version - 1) } else { None }
+    }
+
     /// Whether this endpoint is told of such an event.
     pub fn wants(&self, kind: EventKind) -> bool {
         let named = |pattern: &String| match pattern.strip_suffix('*') {
@@ -262,9 +269,10 @@ mod tests {
             events: events.iter().map(|name| (*name).to_owned()).collect(),
             enabled: true,
             description: None,
-            secret: Secret::new("whsec_".to_owned()),
+            secret: Sealed::from_text("whsec_".to_owned()),
             secret_old: None,
             created_at: Timestamp::from_seconds(0),
+            version: 1,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Bytes in, bytes out: digests, RSA, AES, PEM, X.509, PKCS#12, webhook signatures.
+//! Bytes in, bytes out: digests, RSA, AES, PEM, X.509, PKCS#12, webhook signatures, sealing.
 //!
 //! What the provider protocols and the webhooks need, and no more, over one implementation (AWS-LC;
 //! it lacks Triple DES and RC2, which old PKCS#12 files need). Nothing here knows a provider's
@@ -12,6 +12,7 @@ mod identity;
 mod p12;
 mod pem;
 mod rsa;
+pub mod seal;
 pub mod webhook;
 mod x509;
 

@@ -12,7 +12,10 @@ use crate::{
 use std::sync::Arc;
 use tongbao_channels::{OrderError, Placing};
 use tongbao_core::rules::begin_another;
-use tongbao_core::{Attempt, Changes, JobChange, Loaded, Payer, Route, Scope, Source};
+use tongbao_core::{
+    Action, Attempt, AttemptState, Changes, Fact, JobChange, JobKind, Loaded, NewJob, Payer, Route,
+    Scope, Source,
+};
 use tongbao_types::{AccountName, AttemptId, Channel, ChargeId, Code, Mint};
 
 /// Which channel more. The face has checked the form of each part.
@@ -163,9 +166,10 @@ impl Engine {
         new: &NewAttempt,
         idempotent: Option<&IdempotentRequest>,
     ) -> Result<Begun, Error> {
-        let account = self.accounts().choose(scope, new.channel, new.account.as_ref())?;
         for _ in 0..DECISIONS_MAX {
+            // The charge first: to a stranger it is not there, whatever else is wrong.
             let loaded = self.own_charge(scope, new.charge).await?;
+            let account = self.accounts().choose(scope, new.channel, new.account.as_ref())?;
             if let Some(same) = same_order(&loaded, &account, new) {
                 return Ok(Begun::Same(loaded, same));
             }
@@ -259,10 +263,59 @@ impl Engine {
         if let Some(reason) = learnt.why_nothing() {
             tracing::warn!(charge.id = %charge, reason, "the order's outcome is unknown");
         }
-        let Learnt::Fact(fact) = learnt else { return Ok(None) };
+        let Learnt::Fact(fact) = learnt else {
+            self.look_if_closed(charge, row.id).await?;
+            return Ok(None);
+        };
+        let offered = offered(&fact);
         let observation = Self::observation(&row, Source::Reply, fact);
         let beside = Beside { keep, ..Beside::default() };
-        self.conclude(loaded, row.id, &observation, &beside).await
+        let now = self.conclude(loaded, row.id, &observation, &beside).await?;
+        self.place_anew_if_overtaken(now, (row.id, offered), &beside).await
+    }
+
+    /// While our order was under way somebody else placed it too, since it had been silent for so
+    /// long. Each placing may make the code of the one before void, and which came first at the
+    /// provider is not known; so it is placed once more, and that code is shown.
+    pub(crate) async fn place_anew_if_overtaken(
+        &self,
+        now: Option<Loaded>,
+        (id, offered): (AttemptId, Option<Action>),
+        beside: &Beside<'_>,
+    ) -> Result<Option<Loaded>, Error> {
+        let (Some(loaded), Some(offered)) = (&now, offered) else { return Ok(now) };
+        let Some(row) = loaded.attempt(id) else { return Ok(now) };
+        let is_shown = row.action.as_ref() == Some(&offered);
+        if is_shown || row.state != AttemptState::Awaiting {
+            return Ok(now);
+        }
+        let account = self.account_of(row)?;
+        let client_ip = loaded.charge.client_ip.as_deref();
+        let Ok(placing) = self.prepare(&account, loaded, row, (row.payer.as_ref(), client_ip))
+        else {
+            return Ok(now);
+        };
+        let learnt = self.place(&account, row, placing, Placement::Again).await;
+        let Learnt::Fact(fact @ Fact::Awaiting(Some(_))) = learnt else { return Ok(now) };
+        let observation = Self::observation(row, Source::Sync, fact);
+        let again = self.conclude(loaded.clone(), id, &observation, beside).await?;
+        Ok(again.or(now))
+    }
+
+    /// An order whose placing had no clear answer may stand although it was closed meanwhile.
+    pub(crate) async fn look_if_closed(
+        &self,
+        charge: ChargeId,
+        attempt: AttemptId,
+    ) -> Result<(), Error> {
+        let loaded = self.load(charge).await?;
+        let state = loaded.attempt(attempt).map(|attempt| &attempt.state);
+        if !matches!(state, Some(AttemptState::Closed { .. })) {
+            return Ok(());
+        }
+        let (id, run_at) = (self.mint().id(), self.clock().now());
+        let look = NewJob { id, kind: JobKind::PollAttempt(attempt, charge), run_at };
+        self.write_jobs(vec![JobChange::Hasten(look)], None).await
     }
 
     /// Answers with what was made as it stands, when nothing was learnt; whoever repeats the
@@ -322,6 +375,14 @@ fn same_order(loaded: &Loaded, account: &Entry, new: &NewAttempt) -> Option<Atte
     let is_scanned = new.channel.is_scanned_by_merchant();
     let waits = loaded.charge.state.is_pending() && !is_scanned;
     loaded.attempts.iter().rev().find(is_same).filter(|_| waits).map(|attempt| attempt.id)
+}
+
+/// What an answer says that the payer shall be shown.
+pub(crate) fn offered(fact: &Fact) -> Option<Action> {
+    match fact {
+        Fact::Awaiting(action) => action.clone(),
+        _ => None,
+    }
 }
 
 fn bad_order(OrderError { param, message }: OrderError) -> Error {

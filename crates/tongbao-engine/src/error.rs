@@ -141,6 +141,13 @@ impl Error {
                        is done twice.";
         Error::not_now(Code::Unavailable, message, Retry::SameRequest)
     }
+
+    fn disk_full() -> Error {
+        let message = "The disk of the database is full, so nothing can be stored. Whoever runs \
+                       this service must make room; then it goes on by itself. Try again; under \
+                       an Idempotency-Key nothing is done twice.";
+        Error::not_now(Code::Unavailable, message, Retry::SameRequest)
+    }
 }
 
 impl MoneyMoved {
@@ -199,6 +206,10 @@ impl From<CommitError> for Error {
             CommitError::Stale | CommitError::LeaseLost => {
                 let message = "Others changed the same object at the same time. Try again.";
                 Error::not_now(Code::Conflict, message, Retry::SameRequest)
+            }
+            CommitError::Full(cause) => {
+                tracing::error!(error = %cause, "the database has no room left");
+                Error::disk_full()
             }
             CommitError::Store(cause) => cause.into(),
         }

@@ -6,7 +6,10 @@
 
 use crate::error::busy;
 use crate::replies::{charge_reply, refund_reply};
-use crate::{Commit, CommitError, Engine, Error, IdempotencyRow, IdempotencyStep, views};
+use crate::{
+    ChargeView, Commit, CommitError, DeliveryView, EndpointView, Engine, Error, IdempotencyRow,
+    IdempotencyStep, SecretPlace, views,
+};
 use serde::Serialize;
 use tongbao_core::Scope;
 use tongbao_crypt::digest;
@@ -32,6 +35,31 @@ impl IdempotentRequest {
 /// Gives status and body of a reply: for an object's JSON or for an error.
 pub type Render = fn(Result<&str, &Error>) -> (u16, String);
 
+/// What a reply says. Whoever adds a kind of reply says whether it may be kept as it is.
+pub trait Tells: Serialize {
+    /// Whether its JSON holds a secret; then the kept reply is sealed.
+    fn tells_a_secret(&self) -> bool;
+}
+
+impl Tells for EndpointView {
+    fn tells_a_secret(&self) -> bool {
+        self.secret.is_some()
+    }
+}
+
+/// The `client_secret` of a charge is for its payer's browser, which shows it to everybody there.
+impl Tells for ChargeView {
+    fn tells_a_secret(&self) -> bool {
+        false
+    }
+}
+
+impl Tells for DeliveryView {
+    fn tells_a_secret(&self) -> bool {
+        false
+    }
+}
+
 /// A reply, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -50,7 +78,7 @@ const ABANDONED_AFTER: Span = Span::from_seconds(60);
 
 impl Engine {
     /// Runs work that may bear an `Idempotency-Key`.
-    pub async fn idempotently<T: Serialize>(
+    pub async fn idempotently<T: Tells>(
         &self,
         scope: &Scope,
         idempotent: Option<IdempotentRequest>,
@@ -63,10 +91,13 @@ impl Engine {
         if let Some(kept) = self.begin(scope, &request, render).await {
             return kept;
         }
-        let done = work.await.map(|done| views::to_json(&done));
+        let done = work.await;
+        let is_secret = done.as_ref().is_ok_and(Tells::tells_a_secret);
+        let done = done.map(|done| views::to_json(&done));
         let reply = reply(render, &done);
         let step = match &done {
             Err(error) if !is_worth_keeping(error) => forget(scope, &request.key),
+            _ if is_secret => self.keep_sealed(scope, &request.key, &reply),
             _ => keep(scope, &request.key, &reply),
         };
         let commit = Commit { idempotency: Some(step), ..Commit::default() };
@@ -158,7 +189,8 @@ impl Engine {
                 return Ok(found.map(|reply| Reply { replayed: true, ..reply }));
             }
             Some((status, body)) => {
-                let (status, body) = (*status, body.clone());
+                let place = SecretPlace::Reply { scope: scope.clone(), key: request.key.clone() };
+                let (status, body) = (*status, self.master_keys().read(&place, body)?);
                 return Ok(Some(Reply { status, body, replayed: true, retry_after: None }));
             }
             None => {}
@@ -173,6 +205,17 @@ impl Engine {
         };
         self.store().commit(Commit { idempotency: Some(step), ..Commit::default() }).await?;
         found.map(Some).ok_or_else(busy)
+    }
+
+    /// A reply that cannot be sealed is not kept: whoever repeats the request makes a new secret.
+    fn keep_sealed(&self, scope: &Scope, key: &str, reply: &Reply) -> IdempotencyStep {
+        let place = SecretPlace::Reply { scope: scope.clone(), key: key.to_owned() };
+        match self.seal(&place, &reply.body) {
+            Ok(sealed) => {
+                keep(scope, key, &Reply { body: sealed.as_text().to_owned(), ..reply.clone() })
+            }
+            Err(_) => forget(scope, key),
+        }
     }
 
     /// What became of that which a request made, if it made anything.

@@ -7,13 +7,18 @@ use tongbao_core::Scope;
 use tongbao_crypt::digest;
 use tongbao_types::{ApiKeyId, AppName, Code, Mode, Secret};
 
-/// Keys that were good a moment ago. A revoked key works for so long at most.
-pub(crate) struct KeyCache(Cache<String, Scope>);
+/// Keys that were good.
+pub(crate) struct KeyCache {
+    /// A moment ago. A revoked key works for so long at most.
+    fresh: Cache<String, Scope>,
+    /// At any time. Whether they still are, the database says.
+    known: Cache<String, ()>,
+}
 
 impl Default for KeyCache {
     fn default() -> KeyCache {
-        let cache = Cache::builder().max_capacity(4096).time_to_live(Duration::from_secs(5));
-        KeyCache(cache.build())
+        let fresh = Cache::builder().max_capacity(4096).time_to_live(Duration::from_secs(5));
+        KeyCache { fresh: fresh.build(), known: Cache::new(65_536) }
     }
 }
 
@@ -26,7 +31,7 @@ impl Engine {
     /// Whose key this is.
     pub async fn authenticate(&self, text: &str) -> Result<Scope, Error> {
         let hash = key_hash(text);
-        if let Some(scope) = self.key_cache().0.get(&hash) {
+        if let Some(scope) = self.key_cache().fresh.get(&hash) {
             return Ok(scope);
         }
         let known = self.store().api_key(&hash).await?;
@@ -35,8 +40,25 @@ impl Engine {
                            sk_test_ or sk_live_; make one with `tongbao keys create`.";
             return Err(Error::new(Code::InvalidKey, message));
         };
-        self.key_cache().0.insert(hash, key.scope.clone());
+        self.key_cache().known.insert(hash.clone(), ());
+        self.key_cache().fresh.insert(hash, key.scope.clone());
         Ok(key.scope)
+    }
+
+    /// Whether this was a key of ours at any time, as far as is remembered. It opens nothing; it
+    /// only tells a shop from somebody who guesses.
+    pub fn has_known(&self, text: &str) -> bool {
+        self.key_cache().known.contains_key(&key_hash(text))
+    }
+
+    /// Remembers the keys that there are, for [`Engine::has_known`].
+    pub async fn remember_keys(&self) -> Result<(), Error> {
+        for app in &self.0.apps {
+            for key in self.store().api_keys(&app.name).await? {
+                self.key_cache().known.insert(key.hash, ());
+            }
+        }
+        Ok(())
     }
 
     /// Makes a key for an app.
@@ -50,6 +72,7 @@ impl Engine {
         let text = Secret::new(format!("{}{random}", key_prefix(mode)));
         let kept = self.describe_key(app, mode, &text, description)?;
         self.store().save_api_key(&kept).await?;
+        self.key_cache().known.insert(kept.hash.clone(), ());
         Ok(NewKey { text, kept })
     }
 
@@ -64,6 +87,7 @@ impl Engine {
         if self.store().api_key(&kept.hash).await?.is_none() {
             self.store().save_api_key(&kept).await?;
         }
+        self.key_cache().known.insert(kept.hash, ());
         Ok(())
     }
 
@@ -79,7 +103,7 @@ impl Engine {
         let mut key = found.ok_or_else(|| Error::not_found("key"))?;
         key.revoked_at.get_or_insert(self.clock().now());
         self.store().save_api_key(&key).await?;
-        self.key_cache().0.invalidate(&key.hash);
+        self.key_cache().fresh.invalidate(&key.hash);
         Ok(())
     }
 

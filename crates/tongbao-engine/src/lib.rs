@@ -29,6 +29,8 @@ mod refusals;
 mod replies;
 mod sandbox_key;
 mod sandbox_payer;
+mod sealing;
+mod seals;
 mod verbatim;
 mod views;
 mod watch;
@@ -42,11 +44,13 @@ pub use bills::{BillContent, BillFile, BillFormat, BillRequest, BillWhose};
 pub use charges::{Expires, NewCharge};
 pub use egress::Egress;
 pub use error::{Advice, Error, MoneyMoved, ProviderError, Retry};
-pub use idempotency::{IdempotentRequest, Render, Reply};
+pub use idempotency::{IdempotentRequest, Render, Reply, Tells};
 pub use keys::key_hash;
 pub use ports::*;
 pub use refund_by_number::NumberedRefund;
 pub use refunds::NewRefund;
+pub use sealing::{Resealed, closed_secrets, give_up, reseal, seal_clear};
+pub use seals::{MasterKeys, SealError};
 pub use verbatim::Heard;
 pub use views::{
     ActionView, AttemptView, CashierView, ChannelView, ChargeView, DeletedView, DeliveryView,
@@ -99,8 +103,13 @@ pub struct Setup {
     pub egress: Egress,
     /// How long a call to a provider may take.
     pub call_timeout: Span,
+    /// How long a job is held by the instance that is at it; longer than any run can take unless
+    /// given. A run that takes longer is run by another instance too, which does no harm.
+    pub lease: Option<Span>,
     /// The older services' ways of telling a merchant.
     pub callbacks: Arc<dyn Callbacks>,
+    /// What seals the secrets in the store.
+    pub master_keys: MasterKeys,
 }
 
 struct Inner {
@@ -111,7 +120,9 @@ struct Inner {
     public_url: String,
     egress: Egress,
     call_timeout: Span,
+    lease: Option<Span>,
     callbacks: Arc<dyn Callbacks>,
+    master_keys: MasterKeys,
     keys: KeyCache,
     endpoints: webhooks::EndpointCache,
     recent: Recent,
@@ -133,7 +144,9 @@ impl Engine {
             public_url: setup.public_url,
             egress: setup.egress,
             call_timeout: setup.call_timeout,
+            lease: setup.lease,
             callbacks: setup.callbacks,
+            master_keys: setup.master_keys,
             keys: KeyCache::default(),
             endpoints: webhooks::EndpointCache::default(),
             recent: Recent::default(),
@@ -211,8 +224,19 @@ impl Engine {
         self.0.call_timeout
     }
 
+    /// How long a job is held.
+    pub(crate) fn lease(&self) -> Span {
+        let longer_than_a_run =
+            || self.polling().ttl.max(self.call_timeout()).times(3) + Span::from_seconds(30);
+        self.0.lease.unwrap_or_else(longer_than_a_run)
+    }
+
     pub(crate) fn callbacks(&self) -> &dyn Callbacks {
         self.0.callbacks.as_ref()
+    }
+
+    pub(crate) fn master_keys(&self) -> &MasterKeys {
+        &self.0.master_keys
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {
@@ -245,6 +269,10 @@ impl Engine {
 
     pub(crate) fn runner(&self) -> &Runner {
         &self.0.runner
+    }
+
+    pub(crate) fn dice(&self) -> &dyn Dice {
+        self.0.ports.dice.as_ref()
     }
 
     /// Fresh random bytes.

@@ -5,6 +5,7 @@
 //! in one transaction, or nothing.
 
 pub use crate::bills::shelf::{BillKey, BillShelf, KeptBill};
+pub use crate::seals::SecretPlace;
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tongbao_core::{
 use tongbao_crypt::{Certificate, ClientIdentity};
 use tongbao_types::{
     AccountName, ApiKeyId, AppName, ChargeId, DeliveryId, EndpointId, EventId, HttpRequest,
-    HttpResponse, Mode, OrderNo, OutTradeNo, RefundId, RefundNo, Secret, Span, Timestamp,
+    HttpResponse, Mode, OrderNo, OutTradeNo, RefundId, RefundNo, Sealed, Secret, Span, Timestamp,
 };
 
 /// Everything that is written together.
@@ -37,7 +38,9 @@ pub struct Commit {
     pub refused: Option<RefusedNotice>,
     /// A provider's own words, in place of the last of that kind about that charge.
     pub provider_reply: Option<ProviderReply>,
-    /// An endpoint to insert or to replace by its id.
+    /// An endpoint to insert, if this is its first version; otherwise to write in the place of the
+    /// version before. The commit fails with [`CommitError::Stale`] if that one is not there any
+    /// more, or the new one is there already.
     pub endpoint: Option<Endpoint>,
     /// An endpoint to delete, with its open deliveries.
     pub endpoint_gone: Option<EndpointId>,
@@ -82,10 +85,19 @@ pub struct IdempotencyRow {
     pub charge: Option<ChargeId>,
     /// The refund that the first request makes, if it makes one.
     pub refund: Option<RefundId>,
-    /// The reply, once there is one: status and body.
+    /// The reply, once there is one: status and body, which is sealed if it holds a secret.
     pub reply: Option<(u16, String)>,
     /// When the first request began, by the business clock.
     pub created_at: Timestamp,
+}
+
+/// A secret as it is kept.
+#[derive(Debug, Clone)]
+pub struct KeptSecret {
+    /// Where.
+    pub place: SecretPlace,
+    /// As what.
+    pub text: Sealed,
 }
 
 /// Why a commit was not written. Nothing of it was.
@@ -112,6 +124,9 @@ pub enum CommitError {
     /// The Idempotency-Key is in use in this scope.
     #[error("the Idempotency-Key is in use")]
     IdempotencyKeyTaken,
+    /// There is no room where the database keeps its files.
+    #[error("there is no room left: {0}")]
+    Full(StoreError),
     /// The database cannot do it now.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -233,6 +248,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// A charge of any scope, with the notices refused for it.
     async fn charge(&self, id: ChargeId) -> Result<Option<Loaded>, StoreError>;
+    /// The version of a charge of any scope: cheap to ask for, and another after each decision.
+    async fn charge_version(&self, id: ChargeId) -> Result<Option<i64>, StoreError> {
+        Ok(self.charge(id).await?.map(|loaded| loaded.charge.version))
+    }
     /// The charge of an order at a provider, without refused notices.
     async fn charge_by_out_trade_no(
         &self,
@@ -288,6 +307,15 @@ pub trait Store: Send + Sync + 'static {
     /// When the next job that nobody holds falls due.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
+    /// All endpoints of all scopes, whose secrets are to be sealed anew.
+    async fn all_endpoints(&self) -> Result<Vec<Endpoint>, StoreError>;
+    /// The kept replies that hold a secret: all that are sealed, and what looks like one of an
+    /// earlier version, which did not seal them.
+    async fn secret_replies(&self) -> Result<Vec<KeptSecret>, StoreError>;
+    /// Writes a sealed text in the place of another one, if that still stands there; says whether
+    /// it did. An endpoint gets its next version by it.
+    async fn reseal(&self, kept: &KeptSecret, anew: &Sealed) -> Result<bool, StoreError>;
+
     /// A kept `Idempotency-Key`.
     async fn idempotency(
         &self,
@@ -307,8 +335,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Forgets Idempotency-Keys that began before this moment. Returns how many.
     async fn prune(&self, before: Timestamp) -> Result<u64, StoreError>;
-    /// Whether the database answers now.
-    async fn ready(&self) -> Result<(), StoreError>;
+    /// Whether the database answers now and has room for a commit; otherwise why not.
+    async fn ready(&self) -> Result<(), CommitError>;
     /// Whether other processes may write the same database, so that nothing may be remembered here.
     fn is_shared(&self) -> bool;
 }
@@ -373,6 +401,14 @@ pub trait Wire: Send + Sync + 'static {
     /// Sends and reads the whole answer. Redirects are not followed.
     async fn send(&self, outgoing: Outgoing) -> Result<HttpResponse, WireError>;
 
+    /// Looks up where a merchant's host leads, and sends nothing. An error says why it may not be
+    /// reached, by the rules of [`Reach::Merchant`]. What cannot be found out within a few seconds
+    /// is no error, since each try looks again. A wire that does not say otherwise knows nothing.
+    async fn look_up(&self, host: &str) -> Result<(), String> {
+        let _unknown = host;
+        Ok(())
+    }
+
     /// Sends, and gives the body piece by piece as it comes. [`Outgoing::timeout`] is how long to
     /// wait for the head, and then for each piece; the pieces together are no longer than
     /// [`Outgoing::answer_max`]. A wire that does not say otherwise has one piece.
@@ -383,7 +419,8 @@ pub trait Wire: Send + Sync + 'static {
     }
 }
 
-/// A body that is still coming. After an error nothing follows.
+/// A body that is still coming. After an error nothing follows; asked again after its end, it says
+/// that it has ended.
 pub type BodyStream =
     std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, WireError>> + Send>>;
 

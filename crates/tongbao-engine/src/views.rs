@@ -1,14 +1,14 @@
 //! The public objects as JSON, in one place for `/v1`, webhooks, watching and the command line.
 
 use crate::{LoadedDelivery, ProviderError, StoredEvent};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::BTreeMap;
 use tongbao_core::{
     Action, Attempt, AttemptState, Charge, ChargeState, Delivery, DeliveryState, Endpoint, Event,
     Failure, Loaded, Payer, Refund, RefundState, RefusedNotice, Target, Try,
 };
-use tongbao_types::{Channel, ChargeId, Fen, Mode, Profile, Timestamp};
+use tongbao_types::{Channel, ChargeId, Fen, Mode, Profile, Secret, Timestamp};
 
 /// A list of objects.
 #[derive(Debug, Clone, Serialize)]
@@ -176,8 +176,8 @@ pub struct EndpointView {
     pub enabled: bool,
     pub description: Option<String>,
     pub created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "exposed")]
+    pub secret: Option<Secret<String>>,
 }
 
 /// A delivery.
@@ -443,7 +443,13 @@ pub(crate) fn event(stored: StoredEvent) -> EventView {
     EventView(raw.expect("a quoted string is JSON"))
 }
 
-pub(crate) fn endpoint(endpoint: &Endpoint, with_secret: bool) -> EndpointView {
+/// The one place where a webhook secret goes out.
+fn exposed<S: Serializer>(secret: &Option<Secret<String>>, to: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(Secret::expose).serialize(to)
+}
+
+/// `secret` is shown in the replies to create and rotate only.
+pub(crate) fn endpoint(endpoint: &Endpoint, secret: Option<&Secret<String>>) -> EndpointView {
     EndpointView {
         id: endpoint.id.to_string(),
         object: "webhook_endpoint",
@@ -454,7 +460,7 @@ pub(crate) fn endpoint(endpoint: &Endpoint, with_secret: bool) -> EndpointView {
         enabled: endpoint.enabled,
         description: endpoint.description.clone(),
         created_at: endpoint.created_at.to_string(),
-        secret: with_secret.then(|| endpoint.secret.expose().clone()),
+        secret: secret.cloned(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Watching a charge: whoever waits is told after each commit about it.
 //!
 //! This is only a hint to look again; what is told always comes from the database. Where other
-//! processes write the same database, the watcher also looks by itself every few seconds.
+//! processes write the same database, the watcher also looks by itself every second, at no more
+//! than the charge's version as long as that stays.
 
-use crate::{ChargeView, Engine, Error, views};
+use crate::{ChargeView, Engine, Error, StoreError, views};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub struct Watching {
 }
 
 const LOOK_ALONE: Duration = Duration::from_secs(15);
-const LOOK_SHARED: Duration = Duration::from_secs(2);
+const LOOK_SHARED: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Watches a charge of any scope; the caller has checked who asks.
@@ -58,17 +59,29 @@ impl Watching {
                 return None;
             }
             self.changed.mark_unchanged();
-            let loaded = Arc::clone(self.engine.store()).charge(self.id).await;
-            if let Ok(Some(loaded)) = loaded {
-                let version = loaded.charge.version;
-                if self.last_seen.is_none_or(|(seen, _)| seen != version) {
-                    self.last_seen = Some((version, !loaded.charge.state.is_pending()));
-                    return Some(views::charge(&loaded, self.engine.public_url()));
-                }
+            if let Ok(Some(news)) = self.look().await {
+                return Some(news);
             }
             let shared = self.engine.store().is_shared();
             let patience = if shared { LOOK_SHARED } else { LOOK_ALONE };
             let _timed_out = tokio::time::timeout(patience, self.changed.changed()).await;
         }
+    }
+
+    /// The present state, if it is another than the last one.
+    async fn look(&mut self) -> Result<Option<ChargeView>, StoreError> {
+        let store = Arc::clone(self.engine.store());
+        if let Some((seen, _)) = self.last_seen
+            && store.charge_version(self.id).await? == Some(seen)
+        {
+            return Ok(None);
+        }
+        let Some(loaded) = store.charge(self.id).await? else { return Ok(None) };
+        let version = loaded.charge.version;
+        if self.last_seen.is_some_and(|(seen, _)| seen == version) {
+            return Ok(None);
+        }
+        self.last_seen = Some((version, !loaded.charge.state.is_pending()));
+        Ok(Some(views::charge(&loaded, self.engine.public_url())))
     }
 }

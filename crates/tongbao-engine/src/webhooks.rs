@@ -1,8 +1,9 @@
 //! Webhook endpoints and deliveries, as their owner sees them. Making a delivery is a job.
 
+use crate::writes::DECISIONS_MAX;
 use crate::{
-    Commit, DeletedView, DeliveryFilter, DeliveryView, EndpointView, Engine, Error, ListView,
-    LoadedDelivery, Page, StoreError, views,
+    Commit, CommitError, DeletedView, DeliveryFilter, DeliveryView, EndpointView, Engine, Error,
+    KeptSecret, ListView, LoadedDelivery, Page, SealError, SecretPlace, StoreError, views,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,12 +41,7 @@ pub struct EndpointPatch {
 /// The endpoints of scopes, for as long as only this process can change them. What was read while
 /// they were changed is not remembered.
 #[derive(Default)]
-pub(crate) struct EndpointCache {
-    remembered: Mutex<Remembered>,
-    /// Held while an endpoint is read, changed and written: rows have no version, and of two
-    /// changes at the same time neither may be lost.
-    changing: tokio::sync::Mutex<()>,
-}
+pub(crate) struct EndpointCache(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
@@ -77,7 +73,7 @@ impl EndpointCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,7 +91,7 @@ impl Engine {
         scope: &Scope,
         new: NewEndpoint,
     ) -> Result<EndpointView, Error> {
-        self.check_address(&new.url)?;
+        self.check_address(&new.url).await?;
         let events = if new.events.is_empty() { vec!["*".to_owned()] } else { new.events };
         check_events(&events)?;
         if self.store().endpoints(scope).await?.len() >= ENDPOINTS_MAX {
@@ -103,24 +99,27 @@ impl Engine {
             return Err(Error::new(Code::InvalidParameter, message).param("url"));
         }
         let mut mint = self.mint();
+        let id = mint.id();
+        let secret = self.new_secret();
         let endpoint = Endpoint {
-            id: mint.id(),
+            id,
             scope: scope.clone(),
             url: new.url,
             events,
             enabled: new.enabled,
             description: new.description,
-            secret: self.new_secret(),
+            secret: self.seal(&SecretPlace::Endpoint(id), secret.expose())?,
             secret_old: None,
             created_at: mint.now(),
+            version: 1,
         };
         self.save_endpoint(endpoint.clone()).await?;
-        Ok(views::endpoint(&endpoint, true))
+        Ok(views::endpoint(&endpoint, Some(&secret)))
     }
 
     /// Reads an endpoint.
     pub async fn endpoint(&self, scope: &Scope, id: EndpointId) -> Result<EndpointView, Error> {
-        Ok(views::endpoint(&self.own_endpoint(scope, id).await?, false))
+        Ok(views::endpoint(&self.own_endpoint(scope, id).await?, None))
     }
 
     /// Lists endpoints, newest first. There are so few that the page is cut here.
@@ -139,7 +138,7 @@ impl Engine {
             let far = all.len().saturating_sub(limit);
             all.drain(..far);
         }
-        Ok(page.list(all, |endpoint| views::endpoint(&endpoint, false)))
+        Ok(page.list(all, |endpoint| views::endpoint(&endpoint, None)))
     }
 
     /// Changes an endpoint.
@@ -149,31 +148,43 @@ impl Engine {
         id: EndpointId,
         patch: EndpointPatch,
     ) -> Result<EndpointView, Error> {
-        let _one_at_a_time = self.endpoint_cache().changing.lock().await;
-        let mut endpoint = self.own_endpoint(scope, id).await?;
-        if let Some(url) = patch.url {
-            self.check_address(&url)?;
-            endpoint.url = url;
+        if let Some(url) = &patch.url {
+            self.own_endpoint(scope, id).await?;
+            // Looking a name up takes time, in which others would change what was read.
+            self.check_address(url).await?;
         }
-        if let Some(events) = patch.events {
-            check_events(&events)?;
-            endpoint.events = events;
-        }
-        if let Some(description) = patch.description {
-            endpoint.description = description;
-        }
-        endpoint.enabled = patch.enabled.unwrap_or(endpoint.enabled);
-        self.save_endpoint(endpoint.clone()).await?;
-        Ok(views::endpoint(&endpoint, false))
+        let decide = |endpoint: &mut Endpoint| self.apply(&patch, endpoint);
+        let endpoint = self.change_endpoint(scope, id, decide).await?;
+        Ok(views::endpoint(&endpoint, None))
     }
 
-    /// Deletes an endpoint and its open deliveries.
+    fn apply(&self, patch: &EndpointPatch, endpoint: &mut Endpoint) -> Result<(), Error> {
+        if let Some(url) = &patch.url {
+            endpoint.url.clone_from(url);
+        }
+        if let Some(events) = &patch.events {
+            check_events(events)?;
+            endpoint.events.clone_from(events);
+        }
+        if let Some(description) = &patch.description {
+            endpoint.description.clone_from(description);
+        }
+        if patch.enabled == Some(true) && self.open_secret(endpoint).is_err() {
+            let message = "The secret of this endpoint cannot be opened any more, so nothing could \
+                           be signed for it. Rotate the secret first.";
+            return Err(Error::new(Code::Conflict, message).param("enabled"));
+        }
+        endpoint.enabled = patch.enabled.unwrap_or(endpoint.enabled);
+        Ok(())
+    }
+
+    /// Deletes an endpoint and its open deliveries, whatever its version: who changes it at the
+    /// same time finds it gone.
     pub async fn delete_endpoint(
         &self,
         scope: &Scope,
         id: EndpointId,
     ) -> Result<DeletedView, Error> {
-        let _one_at_a_time = self.endpoint_cache().changing.lock().await;
         self.own_endpoint(scope, id).await?;
         let commit = Commit { endpoint_gone: Some(id), ..Commit::default() };
         let deleted = self.store().commit(commit).await;
@@ -188,13 +199,23 @@ impl Engine {
         scope: &Scope,
         id: EndpointId,
     ) -> Result<EndpointView, Error> {
-        let _one_at_a_time = self.endpoint_cache().changing.lock().await;
-        let mut endpoint = self.own_endpoint(scope, id).await?;
         let until = self.clock().wall() + OLD_SECRET_LIVES;
-        let old = std::mem::replace(&mut endpoint.secret, self.new_secret());
-        endpoint.secret_old = Some((old, until));
-        self.save_endpoint(endpoint.clone()).await?;
-        Ok(views::endpoint(&endpoint, true))
+        let secret = self.new_secret();
+        let sealed = self.seal(&SecretPlace::Endpoint(id), secret.expose())?;
+        let decide = |endpoint: &mut Endpoint| {
+            // What cannot be opened any more signs nothing; rotating is the way out of a lost key.
+            let old = self.open_secret(endpoint).ok();
+            if old.as_ref().is_some_and(|old| old.expose() == secret.expose()) {
+                // An earlier try was written after all, and is not to end what was before it.
+                return Ok(());
+            }
+            let old = old.map(|old| self.seal(&SecretPlace::EndpointOld(id), old.expose()));
+            endpoint.secret_old = old.transpose()?.map(|old| (old, until));
+            endpoint.secret = sealed.clone();
+            Ok(())
+        };
+        let endpoint = self.change_endpoint(scope, id, decide).await?;
+        Ok(views::endpoint(&endpoint, Some(&secret)))
     }
 
     /// Reads a delivery.
@@ -253,12 +274,33 @@ impl Engine {
         Ok(endpoints)
     }
 
-    async fn save_endpoint(&self, endpoint: Endpoint) -> Result<(), Error> {
+    /// Decides on an endpoint and writes it, again as often as somebody else was quicker. Returns
+    /// it as it was written.
+    async fn change_endpoint(
+        &self,
+        scope: &Scope,
+        id: EndpointId,
+        decide: impl Fn(&mut Endpoint) -> Result<(), Error> + Send,
+    ) -> Result<Endpoint, Error> {
+        for _ in 0..DECISIONS_MAX {
+            let mut endpoint = self.own_endpoint(scope, id).await?;
+            decide(&mut endpoint)?;
+            endpoint.version += 1;
+            match self.save_endpoint(endpoint.clone()).await {
+                Ok(()) => return Ok(endpoint),
+                Err(CommitError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Stale.into())
+    }
+
+    async fn save_endpoint(&self, endpoint: Endpoint) -> Result<(), CommitError> {
         let scope = endpoint.scope.clone();
         let commit = Commit { endpoint: Some(endpoint), ..Commit::default() };
         let saved = self.store().commit(commit).await;
         self.endpoint_cache().forget(&scope);
-        Ok(saved?)
+        saved
     }
 
     async fn own_endpoint(&self, scope: &Scope, id: EndpointId) -> Result<Endpoint, Error> {
@@ -273,14 +315,33 @@ impl Engine {
         own.ok_or_else(|| Error::not_found("delivery"))
     }
 
+    /// The secrets that sign at this moment: the endpoint's, and for a day the one before.
+    pub(crate) fn signing_secrets(
+        &self,
+        endpoint: &Endpoint,
+        wall: Timestamp,
+    ) -> Result<Vec<Secret<String>>, SealError> {
+        let kept = kept_secrets(endpoint, wall);
+        let opened = kept.iter().map(|one| self.master_keys().open(&one.place, &one.text));
+        let opened: Result<_, _> = opened.collect();
+        opened.inspect_err(|error| {
+            tracing::error!(endpoint.id = %endpoint.id, %error, "a webhook cannot be signed");
+        })
+    }
+
+    fn open_secret(&self, endpoint: &Endpoint) -> Result<Secret<String>, SealError> {
+        self.master_keys().open(&SecretPlace::Endpoint(endpoint.id), &endpoint.secret)
+    }
+
     fn new_secret(&self) -> Secret<String> {
         Secret::new(WebhookSecret::from_bytes(&self.random::<32>()).to_text().to_string())
     }
 
-    /// Whether a merchant's address may be told of events; each try asks again.
+    /// Whether a merchant's address may be told of events, as it is written and as its name leads
+    /// now; each try asks again.
     ///
     /// Fails with [`Code::InvalidParameter`] or [`Code::UrlForbidden`].
-    pub fn check_address(&self, text: &str) -> Result<(), Error> {
+    pub async fn check_address(&self, text: &str) -> Result<(), Error> {
         let wrong = |code, message: String| Err(Error::new(code, message).param("url"));
         if text.len() > 500 {
             return wrong(Code::InvalidParameter, "A url has at most 500 characters.".to_owned());
@@ -288,11 +349,24 @@ impl Engine {
         let Ok(url) = Url::parse(text) else {
             return wrong(Code::InvalidParameter, "This is not a complete address.".to_owned());
         };
-        match self.egress().check_url(&url) {
+        let mut checked = self.egress().check_url(&url);
+        if let (Ok(()), Some(host)) = (&checked, url.host_str()) {
+            checked = self.wire().look_up(host).await;
+        }
+        match checked {
             Ok(()) => Ok(()),
             Err(reason) => wrong(Code::UrlForbidden, format!("Not allowed: {reason}.")),
         }
     }
+}
+
+/// What is kept of an endpoint's secrets that still sign.
+pub(crate) fn kept_secrets(endpoint: &Endpoint, wall: Timestamp) -> Vec<KeptSecret> {
+    let now = (SecretPlace::Endpoint(endpoint.id), &endpoint.secret);
+    let old = endpoint.secret_old.as_ref().filter(|(_, until)| wall < *until);
+    let old = old.map(|(secret, _)| (SecretPlace::EndpointOld(endpoint.id), secret));
+    let all = std::iter::once(now).chain(old);
+    all.map(|(place, text)| KeptSecret { place, text: text.clone() }).collect()
 }
 
 fn check_events(events: &[String]) -> Result<(), Error> {

@@ -142,7 +142,9 @@ fn setup() -> Setup {
         public_url: "https://pay.test".to_owned(),
         egress: Egress::default(),
         call_timeout: Span::from_seconds(20),
+        lease: None,
         callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
+        master_keys: tongbao_engine::MasterKeys::default(),
     }
 }
 

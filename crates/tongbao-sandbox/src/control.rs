@@ -162,6 +162,8 @@ fn refund_view(refund: &Refund) -> Value {
         "refund_id": refund.refund_id,
         "amount": refund.amount,
         "state": refund.state.word(),
+        "accepted_at": refund.accepted_at.to_string(),
+        "ended_at": refund.ended_at.map(|at| at.to_string()),
     })
 }
 

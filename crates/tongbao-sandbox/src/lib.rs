@@ -24,6 +24,7 @@ mod numbers;
 mod order;
 mod payer;
 mod pretend;
+mod reach;
 mod refund;
 mod rules;
 mod server;

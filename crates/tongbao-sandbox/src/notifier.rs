@@ -11,7 +11,7 @@ use crate::pretend::Pretend;
 use crate::trade::{State, Trade};
 use crate::wechat::{Changes, Message};
 use crate::world::{Sent, TryKind};
-use crate::{alipay, corrupt, wechat};
+use crate::{alipay, corrupt, reach, wechat};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -211,6 +211,7 @@ async fn attempt(
 
 /// Posts and reads the beginning of the answer; the client's own time limit is the provider's.
 async fn post(pretend: &Pretend, url: &str, message: Message) -> Result<(u16, Vec<u8>), String> {
+    reach::check(url)?;
     let mut request = pretend.client.post(url).body(message.body);
     for (name, value) in &message.headers {
         request = request.header(name, value);

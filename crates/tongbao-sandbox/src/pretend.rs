@@ -2,13 +2,13 @@
 
 use crate::credentials::{self, Credentials, Keys};
 use crate::faults::FaultBook;
-use crate::payer;
 use crate::tls::Tls;
 use crate::traffic::Traffic;
 use crate::wechat::BillFiles;
 use crate::wechat::oauth::LoginCodes;
 use crate::world::World;
 use crate::{Options, Rules, SandboxClock, SandboxError};
+use crate::{payer, reach};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -61,6 +61,7 @@ impl Pretend {
             .timeout(NOTICE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
+            .dns_resolver(reach::Resolver)
             .http1_only()
             .http1_title_case_headers()
             .build()?;

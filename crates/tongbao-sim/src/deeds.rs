@@ -3,6 +3,7 @@
 use crate::hooks::scope;
 use crate::life::Life;
 use crate::notices;
+use crate::older;
 use crate::plan::Deed;
 use crate::providers::{Merchant, code};
 use crate::replies::{About, Told};
@@ -36,6 +37,13 @@ pub(crate) async fn perform(life: &Arc<Life>, nth: usize, deed: &Deed) {
         Deed::Skew { .. } | Deed::Kill { .. } => life.upset(deed),
         Deed::Pay { merchant, order, attempt, outcome } => {
             pay(life, (*merchant, *order, *attempt), outcome).await;
+        }
+        Deed::PayOlder { merchant, profile, nth } => {
+            older::pay(life, *merchant, *profile, *nth).await;
+        }
+        Deed::Older { merchant, profile, order, fen } => {
+            let Some(process) = life.process("deed", nth as u64) else { return };
+            older::order(life, &process, (*merchant, *profile), (*order, *fen)).await;
         }
         Deed::Forge { merchant, order, attempt } => {
             forge(life, nth, (*merchant, *order, *attempt)).await;
@@ -210,5 +218,6 @@ async fn forge(life: &Arc<Life>, nth: usize, (merchant, order, attempt): (Mercha
     let place = (merchant, u32::try_from(nth).unwrap_or(0), 7);
     let request = due.request.clone();
     say!(life.trace, "forger tells that {number} is paid");
+    life.faults.coverage().count(format_args!("a forged notice"));
     notices::hand_in(life, place, &due, request).await;
 }

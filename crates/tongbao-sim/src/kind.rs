@@ -7,7 +7,7 @@ use tongbao_channels::{
     AccountSetup, Adapter, AlipayKeys, AlipayLegacyKeys, Keys, WechatV2Keys, WechatV3Keys, adapter,
 };
 use tongbao_sandbox::{AlipayCredentials, WechatCredentials};
-use tongbao_types::{AccountName, Provider, Secret};
+use tongbao_types::{AccountName, Channel, Provider, Secret};
 
 /// A protocol and a way of having keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +42,34 @@ impl Kind {
     /// Of Alipay.
     pub const ALIPAY: [Kind; 4] =
         [Kind::OpenKey, Kind::OpenCertificate, Kind::AlipayV3, Kind::Legacy];
+
+    /// The channels that it serves.
+    pub fn channels(self) -> &'static [Channel] {
+        match self.provider() {
+            Provider::Alipay if self == Kind::Legacy => &[Channel::AlipayLegacyPage],
+            Provider::Wechat => &[
+                Channel::WechatNative,
+                Channel::WechatJsapi,
+                Channel::WechatMini,
+                Channel::WechatApp,
+                Channel::WechatH5,
+                Channel::WechatMicropay,
+            ],
+            Provider::Alipay => &[
+                Channel::AlipayQr,
+                Channel::AlipayPage,
+                Channel::AlipayWap,
+                Channel::AlipayApp,
+                Channel::AlipayJsapi,
+                Channel::AlipayBarcode,
+            ],
+        }
+    }
+
+    /// Whether its protocol has bills.
+    pub fn has_bills(self) -> bool {
+        self != Kind::Legacy
+    }
 
     /// Whose protocol it is.
     pub fn provider(self) -> Provider {

@@ -5,8 +5,10 @@
 //! been, and [`shrink`] leaves out what a failure does not need. The same plan gives the same
 //! trace, line by line. Never shipped.
 
+mod bills;
 mod check;
 mod clock;
+mod coverage;
 mod deeds;
 mod dice;
 mod fault;
@@ -15,6 +17,7 @@ mod kind;
 mod ledger;
 mod life;
 mod notices;
+mod older;
 mod plan;
 mod points;
 mod process;
@@ -26,6 +29,7 @@ mod store;
 mod trace;
 mod wire;
 
+pub use coverage::{Coverage, wanted};
 pub use fault::{Fault, Point, What};
 pub use kind::Kind;
 pub use ledger::Violation;

@@ -1,14 +1,17 @@
 //! One life: processes, payers, merchants and providers on one thread, until the faults are over
 //! and nothing is left to do.
 
+use crate::bills::{self, Shelf};
 use crate::check;
 use crate::clock::{BEGINNING, SimClock};
+use crate::coverage::Coverage;
 use crate::deeds;
 use crate::dice::mixed;
 use crate::fault::FaultBook;
 use crate::hooks::{self, Hooks};
 use crate::ledger::{Ledger, Violation};
 use crate::notices;
+use crate::older::Sayings;
 use crate::plan::{Deed, Plan, Step};
 use crate::process::Process;
 use crate::providers::{Desk, Merchant};
@@ -21,6 +24,7 @@ use std::time::Duration;
 use tongbao_sandbox::{Rules, Sandbox};
 use tongbao_store::MemoryStore;
 use tongbao_types::{Span, Timestamp};
+use tracing_subscriber::EnvFilter;
 
 /// Everything that a life has in common.
 pub(crate) struct Life {
@@ -32,6 +36,8 @@ pub(crate) struct Life {
     pub(crate) desks: BTreeMap<Merchant, Arc<Desk>>,
     pub(crate) hooks: Hooks,
     pub(crate) replies: Replies,
+    pub(crate) sayings: Sayings,
+    pub(crate) shelf: Shelf,
     ledger: Mutex<Ledger>,
     places: Mutex<Vec<Place>>,
     busy: AtomicUsize,
@@ -69,7 +75,9 @@ pub struct Outcome {
     /// What happened.
     pub trace: Vec<String>,
     /// How many calls came to each point.
-    pub calls: [u32; 4],
+    pub calls: [u32; 5],
+    /// How often each thing has happened.
+    pub coverage: Coverage,
 }
 
 /// Lives a plan. Nothing outside it has any influence.
@@ -77,16 +85,24 @@ pub fn live(plan: &Plan) -> Outcome {
     #[cfg(feature = "planted")]
     tongbao_types::plant(plan.bug);
     Sandbox::seed_thread(mixed(plan.seed, "sandbox", 0));
+    #[cfg(feature = "planted")]
+    let bug = plan.bug;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
+        // Bills are read on threads beside this one.
+        .on_thread_start(move || {
+            #[cfg(feature = "planted")]
+            tongbao_types::plant(bug);
+        })
         .build()
         .expect("a runtime without sockets can be made");
     runtime.block_on(async {
         let life = Life::begin(plan.clone());
         let log = tracing_subscriber::fmt()
             .with_writer(life.trace.clone())
-            .with_max_level(tracing::Level::DEBUG)
+            // A request's id and how long it took are the machine's and not the seed's.
+            .with_env_filter(EnvFilter::new("debug,tongbao_web=off"))
             .with_ansi(false)
             .without_time()
             .finish();
@@ -116,6 +132,8 @@ impl Life {
             desks: plan.shops.iter().map(desk).collect(),
             hooks: Hooks::default(),
             replies: Replies::default(),
+            sayings: Sayings::default(),
+            shelf: Shelf::default(),
             ledger: Mutex::default(),
             places: Mutex::default(),
             busy: AtomicUsize::new(0),
@@ -156,6 +174,7 @@ impl Life {
         for process in self.processes() {
             process.stop().await;
         }
+        bills::fetch(self).await;
     }
 
     async fn end(self: Arc<Life>) -> Outcome {
@@ -165,7 +184,20 @@ impl Life {
         let trace = self.trace.take();
         violations.extend(check::secrets(&trace));
         let calls = crate::fault::Point::ALL.map(|point| self.faults.count(point));
-        Outcome { violations, trace, calls }
+        let coverage = self.coverage().await;
+        Outcome { violations, trace, calls, coverage }
+    }
+
+    /// What has happened, with how it ended.
+    async fn coverage(&self) -> Coverage {
+        let coverage = self.faults.coverage().clone();
+        if self.plan.processes > 1 {
+            coverage.count(format_args!("two processes"));
+        }
+        for &merchant in self.desks.keys() {
+            check::cover(self, merchant, &coverage).await;
+        }
+        coverage
     }
 
     /// How long to wait for what comes next; nothing, if nothing comes.
@@ -288,9 +320,13 @@ impl Life {
         };
         match deed {
             Deed::Skew { seconds, .. } => {
+                self.faults.coverage().count(format_args!("a clock is wrong"));
                 victim.wrong_micros.store(seconds * 1_000_000, Ordering::Relaxed);
             }
-            _ => victim.death.die(),
+            _ => {
+                self.faults.coverage().count(format_args!("a process is killed"));
+                victim.death.die();
+            }
         }
     }
 

@@ -71,6 +71,9 @@ fn main() -> ExitCode {
         let plan = Plan::of(seed);
         println!("{}", tell(&plan, &live(&plan)));
     }
+    if args.seed.is_none() {
+        print!("{}", soaked.coverage);
+    }
     println!("{} lives in {seconds} s, {} failed", soaked.lives, soaked.failed.len());
     if soaked.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -78,12 +81,14 @@ fn main() -> ExitCode {
 /// One fault at each point of each flow.
 fn points() -> ExitCode {
     let mut is_fine = true;
-    println!("flow      database  provider  notices  webhooks  lives");
+    println!("flow      database  provider  notices  webhooks  bills  lives");
     for flow in FLOWS {
         let pointed = point_at(flow, Kind::V2Md5);
-        let [store, provider, notices, webhooks] = pointed.calls;
+        let [store, provider, notices, webhooks, bills] = pointed.calls;
         let lives = pointed.lives;
-        println!("{flow:<10}{store:>8}{provider:>10}{notices:>9}{webhooks:>10}{lives:>7}");
+        println!(
+            "{flow:<10}{store:>8}{provider:>10}{notices:>9}{webhooks:>10}{bills:>7}{lives:>7}"
+        );
         for (plan, outcome) in &pointed.failed {
             is_fine = false;
             println!("{}", tell(plan, outcome));

@@ -2,6 +2,10 @@
 //!
 //! A plan is a list of things that can be left out one by one; so a failure is made short.
 
+mod also;
+
+pub(crate) use also::first;
+
 use crate::fault::{Fault, Point, What};
 use crate::kind::Kind;
 use crate::providers::Merchant;
@@ -9,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use tongbao_core::{Policy, Unexpected};
-use tongbao_types::{Bug, Channel, Provider, Span};
+use tongbao_types::{Bug, Channel, Profile, Provider, Span};
 
 /// A whole life.
 #[derive(Debug, Clone)]
@@ -30,6 +34,10 @@ pub struct Plan {
     pub heals_at: Span,
     /// Whether somebody rehearses orders in order to forge notices about them.
     pub has_forger: bool,
+    /// Whether the first merchant has callers of older services.
+    pub has_older: bool,
+    /// Whether the days' bills are fetched in the end.
+    pub has_bills: bool,
     /// What is planted in the gateway; nothing without the feature `planted`.
     pub bug: Option<Bug>,
 }
@@ -78,6 +86,10 @@ pub enum Deed {
     Sync { merchant: Merchant, order: u32 },
     /// The merchant gives money back: so many fen, or all that is left.
     Refund { merchant: Merchant, order: u32, fen: Option<i64>, number: u32, key: Option<u32> },
+    /// A caller of an older service makes an order.
+    Older { merchant: Merchant, profile: Profile, order: u32, fen: i64 },
+    /// The payer of the n-th charge of such a caller pays.
+    PayOlder { merchant: Merchant, profile: Profile, nth: usize },
     /// A stranger sends a notice that an order is paid.
     Forge { merchant: Merchant, order: u32, attempt: usize },
     /// A gateway's clock goes wrong by so many seconds.
@@ -89,7 +101,7 @@ pub enum Deed {
 /// A time in which an endpoint does not work.
 #[derive(Debug, Clone)]
 pub struct Down {
-    /// Which one.
+    /// Which one; those of older services are counted after those of webhooks.
     pub endpoint: usize,
     /// From when.
     pub from: Span,
@@ -140,9 +152,12 @@ impl Plan {
             downs: downs(&mut dice, heals_at),
             heals_at,
             has_forger,
+            has_older: false,
+            has_bills: false,
             bug: None,
         };
         plan.add_steps(&mut dice);
+        plan.add_more();
         plan.steps.sort_by_key(|step| step.at);
         plan
     }
@@ -363,6 +378,16 @@ fn what(dice: &mut StdRng, point: Point) -> What {
             What::Astray,
         ],
         Point::Webhook => &[What::Status(status), What::StatusAfter(status)],
+        Point::Bill => &[
+            What::Status(status),
+            What::Cut,
+            What::Cut,
+            What::Short,
+            What::Short,
+            What::Spoiled,
+            What::Spoiled,
+            What::Trickle(millis / 20),
+        ],
     };
     let all: Vec<What> = everywhere.iter().chain(also).copied().collect();
     pick(dice, &all)

@@ -14,8 +14,8 @@ use tongbao_types::{Channel, Span};
 pub struct Pointed {
     /// The flow's name.
     pub flow: &'static str,
-    /// How many calls it makes to the database, to providers, of notices and of webhooks.
-    pub calls: [u32; 4],
+    /// How many calls it makes: to the database, to providers, of notices, of webhooks, for bills.
+    pub calls: [u32; 5],
     /// How many lives were lived.
     pub lives: u32,
     /// Those that failed.
@@ -23,7 +23,7 @@ pub struct Pointed {
 }
 
 /// The flows that are enumerated.
-pub const FLOWS: [&str; 6] = ["create", "notify", "close", "refund", "attempt", "deliver"];
+pub const FLOWS: [&str; 7] = ["create", "notify", "close", "refund", "attempt", "deliver", "bill"];
 
 const WAYS: [What; 4] = [What::Fails, What::FailsAfter, What::Crash, What::CrashAfter];
 
@@ -37,6 +37,10 @@ pub fn point_at(flow: &'static str, kind: Kind) -> Pointed {
         return pointed;
     }
     for (point, calls) in Point::ALL.into_iter().zip(pointed.calls) {
+        // What comes before the bill is what other flows have too.
+        if flow == "bill" && point != Point::Bill {
+            continue;
+        }
         for (nth, what) in (0..calls).flat_map(|nth| WAYS.map(|what| (nth, what))) {
             let faults = vec![Fault { point, nth, what }];
             let plan = Plan { faults, ..plan.clone() };
@@ -71,6 +75,7 @@ fn plan(flow: &str, kind: Kind) -> Plan {
     let deeds = match flow {
         "create" => vec![(1, create(Some(channel))), (80, create(Some(channel)))],
         "notify" => vec![(1, create(Some(channel))), (8, pay(0))],
+        "bill" => vec![(1, create(Some(channel))), (8, pay(0)), (20, refund)],
         "close" => vec![(1, create(Some(channel))), (8, Deed::Close { merchant, order })],
         "refund" => {
             let again = (100, refund.clone());
@@ -102,6 +107,8 @@ fn plan(flow: &str, kind: Kind) -> Plan {
         downs: if flow == "deliver" { vec![down(0), down(1)] } else { Vec::new() },
         heals_at: Span::from_seconds(200),
         has_forger: false,
+        has_older: false,
+        has_bills: flow == "bill",
         bug: None,
     }
 }

@@ -5,6 +5,7 @@ use crate::clock::Watch;
 use crate::dice::{SeededDice, mixed};
 use crate::kind::PUBLIC_URL;
 use crate::life::Life;
+use crate::older;
 use crate::store::FaultyStore;
 use crate::trace::say;
 use crate::wire::FaultyWire;
@@ -13,9 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tongbao_compat::forwards;
 use tongbao_core::{Backoff, Polling};
-use tongbao_engine::{Account, App, Egress, Engine, NoCallbacks, Ports, Setup};
-use tongbao_types::{AppName, Mode, Span};
+use tongbao_engine::{Account, App, Egress, Engine, MasterKeys, Ports, Setup};
+use tongbao_types::{AppName, Mode, Secret, Span};
 
 /// Whether a process still lives.
 #[derive(Default)]
@@ -118,7 +120,7 @@ fn engine(
             let adapter = kind.adapter(shop.merchant);
             accounts.push(Account { app: name.clone(), mode: Mode::Test, adapter });
         }
-        apps.push(App { name, policy: shop.policy, keeps_replies: false });
+        apps.push(App { name, policy: shop.policy, keeps_replies: life.plan.has_older });
     }
     let ports = Ports {
         store: Arc::new(FaultyStore { life: Arc::clone(life), death: Arc::clone(death) }),
@@ -136,7 +138,9 @@ fn engine(
         public_url: PUBLIC_URL.to_owned(),
         egress: Egress::default(),
         call_timeout: CALL_TIMEOUT,
-        callbacks: Arc::new(NoCallbacks),
+        lease: None,
+        callbacks: forwards(older::settings(&life.plan)),
+        master_keys: MasterKeys::new([&Secret::new([7; 32])]),
     };
     Engine::new(ports, setup).expect("accounts have names of their own")
 }

@@ -69,6 +69,7 @@ pub(crate) fn credentials(merchant: Merchant) -> &'static Credentials {
 /// One merchant's sandbox in one life.
 pub(crate) struct Desk {
     pub(crate) sandbox: Sandbox,
+    host: &'static str,
     router: Router,
     forger: Router,
     twin: Sandbox,
@@ -83,6 +84,8 @@ pub(crate) struct SeenTrade {
     pub(crate) amount: i64,
     pub(crate) state: String,
     pub(crate) is_paid: bool,
+    pub(crate) paid_at: Option<Timestamp>,
+    pub(crate) placed_at: Option<Timestamp>,
     pub(crate) refunds: Vec<SeenRefund>,
 }
 
@@ -92,6 +95,8 @@ pub(crate) struct SeenRefund {
     pub(crate) out_refund_no: String,
     pub(crate) amount: i64,
     pub(crate) state: String,
+    pub(crate) accepted_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
 }
 
 impl Desk {
@@ -102,17 +107,18 @@ impl Desk {
         };
         let sandbox = model(merchant).anew(time(), rules);
         let twin = model(merchant).anew(time(), rules);
-        Desk { router: sandbox.router(), forger: twin.router(), sandbox, twin }
+        let host = base(merchant).trim_start_matches("http://");
+        Desk { host, router: sandbox.router(), forger: twin.router(), sandbox, twin }
     }
 
     /// Carries a merchant's request to the provider.
     pub(crate) async fn call(&self, request: &HttpRequest) -> HttpResponse {
-        call(&self.router, request).await
+        call(&self.router, self.host, request).await
     }
 
     /// Lets the twin hear an order too.
     pub(crate) async fn rehearse(&self, request: &HttpRequest) {
-        call(&self.forger, request).await;
+        call(&self.forger, self.host, request).await;
     }
 
     /// A notification that an order is paid which is not: right in every word, with a signature
@@ -173,12 +179,12 @@ pub(crate) fn code(action: &Action) -> String {
     }
 }
 
-async fn call(router: &Router, request: &HttpRequest) -> HttpResponse {
+async fn call(router: &Router, host: &str, request: &HttpRequest) -> HttpResponse {
     let mut built = Request::builder().method(request.method.as_str()).uri(&request.target);
     for (name, value) in &request.headers {
         built = built.header(name, value);
     }
-    let built = built.header("host", "provider.test").body(Body::from(request.body.clone()));
+    let built = built.header("host", host).body(Body::from(request.body.clone()));
     let Ok(built) = built else { return HttpResponse::new(400, "text/plain", "not HTTP") };
     let Ok(response) = router.clone().oneshot(built).await;
     let (parts, body) = response.into_parts();
@@ -191,16 +197,19 @@ async fn call(router: &Router, request: &HttpRequest) -> HttpResponse {
 async fn control(router: &Router, method: Method, path: &str, body: &Value) -> (u16, Value) {
     let (target, body) = (path.to_owned(), body.to_string().into());
     let request = HttpRequest { method, target, headers: Vec::new(), body };
-    let answer = call(router, &request).await;
+    let answer = call(router, "sandbox.test", &request).await;
     (answer.status, serde_json::from_slice(&answer.body).unwrap_or_default())
 }
 
 fn read_trade(trade: &Value) -> SeenTrade {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let time = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
     let refund = |refund: &Value| SeenRefund {
         out_refund_no: text(&refund["out_refund_no"]),
         amount: refund["amount"].as_i64().unwrap_or_default(),
         state: text(&refund["state"]),
+        accepted_at: time(&refund["accepted_at"]),
+        ended_at: time(&refund["ended_at"]),
     };
     SeenTrade {
         provider: if trade["provider"] == "wechat" { Provider::Wechat } else { Provider::Alipay },
@@ -209,6 +218,8 @@ fn read_trade(trade: &Value) -> SeenTrade {
         amount: trade["amount"].as_i64().unwrap_or_default(),
         state: text(&trade["state"]),
         is_paid: trade["paid_at"].is_string(),
+        paid_at: time(&trade["paid_at"]),
+        placed_at: time(&trade["created_at"]),
         refunds: trade["refunds"].as_array().into_iter().flatten().map(refund).collect(),
     }
 }

@@ -1,5 +1,6 @@
 //! Many seeds on every core, and what is told of one that fails.
 
+use crate::coverage::Coverage;
 use crate::life::{Outcome, live};
 use crate::plan::Plan;
 use std::fmt::Write;
@@ -15,6 +16,8 @@ pub struct Soaked {
     pub failed: Vec<(u64, Outcome)>,
     /// How many lives were lived.
     pub lives: usize,
+    /// How often each thing has happened in them.
+    pub coverage: Coverage,
 }
 
 /// Lives all these seeds, with a planted bug or without, one thread for each core, until
@@ -22,6 +25,7 @@ pub struct Soaked {
 pub fn soak(seeds: &[u64], bug: Option<Bug>, failures_max: usize) -> Soaked {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
+    let coverage = Coverage::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -31,6 +35,7 @@ pub fn soak(seeds: &[u64], bug: Option<Bug>, failures_max: usize) -> Soaked {
                         return;
                     };
                     let outcome = live(&Plan { bug, ..Plan::of(*seed) });
+                    coverage.add(&outcome.coverage);
                     let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
                     if !outcome.violations.is_empty() {
                         failed.push((*seed, outcome));
@@ -44,7 +49,7 @@ pub fn soak(seeds: &[u64], bug: Option<Bug>, failures_max: usize) -> Soaked {
     });
     let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     failed.sort_by_key(|(seed, _)| *seed);
-    Soaked { failed, lives: next.load(Ordering::Relaxed).min(seeds.len()) }
+    Soaked { failed, lives: next.load(Ordering::Relaxed).min(seeds.len()), coverage }
 }
 
 /// What somebody reads who has to find out why a life failed.

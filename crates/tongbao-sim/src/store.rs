@@ -10,11 +10,12 @@ use std::sync::Arc;
 use tongbao_core::{Delivery, Endpoint, Job, Loaded, ProviderReply, Refund, Scope};
 use tongbao_engine::{
     ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
-    IdempotencyRow, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
+    IdempotencyRow, KeptSecret, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
 };
 use tongbao_store::MemoryStore;
 use tongbao_types::{
-    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Span, Timestamp,
+    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Sealed, Span,
+    Timestamp,
 };
 
 /// One gateway's way to the database.
@@ -185,6 +186,18 @@ impl Store for FaultyStore {
         self.read("next_due", self.memory().next_due()).await
     }
 
+    async fn all_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.read("all_endpoints", self.memory().all_endpoints()).await
+    }
+
+    async fn secret_replies(&self) -> Result<Vec<KeptSecret>, StoreError> {
+        self.read("secret_replies", self.memory().secret_replies()).await
+    }
+
+    async fn reseal(&self, kept: &KeptSecret, anew: &Sealed) -> Result<bool, StoreError> {
+        self.read("reseal", self.memory().reseal(kept, anew)).await
+    }
+
     async fn idempotency(
         &self,
         scope: &Scope,
@@ -213,8 +226,8 @@ impl Store for FaultyStore {
         self.read("prune", self.memory().prune(before)).await
     }
 
-    async fn ready(&self) -> Result<(), StoreError> {
-        self.read("ready", self.memory().ready()).await
+    async fn ready(&self) -> Result<(), CommitError> {
+        self.memory().ready().await
     }
 
     fn is_shared(&self) -> bool {

@@ -6,8 +6,10 @@ use crate::process::Death;
 use crate::providers::{Desk, Merchant, base};
 use crate::trace::say;
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt};
 use std::sync::Arc;
-use tongbao_engine::{Outgoing, Reach, Wire, WireError};
+use tongbao_engine::{BodyStream, Outgoing, Reach, StreamedResponse, Wire, WireError};
 use tongbao_types::{HttpRequest, HttpResponse, Span};
 
 /// One gateway's network.
@@ -27,30 +29,84 @@ fn front(status: u16) -> HttpResponse {
 #[async_trait]
 impl Wire for FaultyWire {
     async fn send(&self, outgoing: Outgoing) -> Result<HttpResponse, WireError> {
+        self.exchange(&outgoing).await.0
+    }
+
+    async fn stream(&self, outgoing: Outgoing) -> Result<StreamedResponse, WireError> {
+        let (answer, what) = self.exchange(&outgoing).await;
+        let HttpResponse { status, headers, body } = answer?;
+        Ok(StreamedResponse { status, headers, body: in_pieces(body, what) })
+    }
+}
+
+/// What is left of a file that something has happened to, piece by piece.
+fn in_pieces(whole: Bytes, what: Option<What>) -> BodyStream {
+    let half = whole.len() / 2;
+    let (mut body, mut end) = (whole, None);
+    match what {
+        Some(What::Cut) => (body, end) = (body.slice(..half), Some(Err(broken()))),
+        Some(What::Short) => body = body.slice(..half),
+        Some(What::Spoiled) => {
+            let mut bytes = body.to_vec();
+            if let Some(byte) = bytes.get_mut(half) {
+                *byte ^= 1;
+            }
+            body = bytes.into();
+        }
+        _ => {}
+    }
+    let millis = if let Some(What::Trickle(millis)) = what { millis } else { 0 };
+    let starts = (0..body.len()).step_by(PIECE_BYTES);
+    let pieces: Vec<_> =
+        starts.map(|at| Ok(body.slice(at..body.len().min(at + PIECE_BYTES)))).chain(end).collect();
+    let pieces = stream::unfold(pieces.into_iter(), move |mut pieces| async move {
+        let piece = pieces.next()?;
+        if millis > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(millis.into())).await;
+        }
+        Some((piece, pieces))
+    });
+    pieces.fuse().boxed()
+}
+
+/// A bill of one line has several of them.
+const PIECE_BYTES: usize = 200;
+
+impl FaultyWire {
+    async fn exchange(
+        &self,
+        outgoing: &Outgoing,
+    ) -> (Result<HttpResponse, WireError>, Option<What>) {
         self.death.hold().await;
         let point = match outgoing.reach {
+            Reach::Provider if self.life.faults.is_at_bills() => Point::Bill,
             Reach::Provider => Point::Provider,
             Reach::Merchant => Point::Webhook,
         };
         let (nth, what) = self.life.faults.at(point);
+        if let Some(What::Late(seconds)) = what {
+            self.life.freeze(seconds).await;
+            self.death.hold().await;
+        }
         let limit = outgoing.timeout.std();
-        let carried = tokio::time::timeout(limit, self.carry(&outgoing, (point, nth, what))).await;
+        let carried = tokio::time::timeout(limit, self.carry(outgoing, (point, nth, what))).await;
         let answer = carried.unwrap_or(Err(WireError::TimedOut(limit)));
         let said = match &answer {
             Ok(response) => response.status.to_string(),
             Err(error) => error.to_string(),
         };
+        if let Err(WireError::TimedOut(_)) = &answer {
+            self.life.faults.coverage().count(format_args!("{point:?}: timed out"));
+        }
         let target = outgoing.request.path();
         say!(self.life.trace, "wire   {point:?} {nth} {target} -> {said}");
         if let Some(What::CrashAfter) = what {
             self.death.die();
         }
         self.death.hold().await;
-        answer
+        (answer, what)
     }
-}
 
-impl FaultyWire {
     async fn carry(
         &self,
         outgoing: &Outgoing,

@@ -12,7 +12,7 @@ use crate::tables::{
 };
 use sea_orm::Value;
 use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, OnConflict, Query, UpdateStatement};
-use tongbao_core::{Endpoint, JobKind, RefusedNotice};
+use tongbao_core::{JobKind, RefusedNotice};
 use tongbao_engine::CommitError;
 use tongbao_types::{DeliveryId, EndpointId};
 use uuid::Uuid;
@@ -38,9 +38,7 @@ pub(crate) async fn apply<T: Transaction + ?Sized>(
     if let Some(row) = &plan.provider_reply {
         run(transaction, &save_provider_reply(row)).await?;
     }
-    if let Some(endpoint) = &plan.endpoint {
-        run(transaction, &save_endpoint(endpoint)).await?;
-    }
+    write_endpoint(plan, transaction).await?;
     if let Some(endpoint) = plan.endpoint_gone {
         remove_endpoint(endpoint, transaction).await?;
     }
@@ -48,10 +46,6 @@ pub(crate) async fn apply<T: Transaction + ?Sized>(
 }
 
 async fn step_key<T: Transaction + ?Sized>(plan: &Plan, transaction: &mut T) -> Result<(), Broken> {
-    let taken = |cause: Fault| match error::is_taken(&cause) {
-        true => Broken::Refused(CommitError::IdempotencyKeyTaken),
-        false => Broken::Database(cause),
-    };
     let here = |row: &Row| {
         Expr::col("app")
             .eq(row[0].clone())
@@ -60,6 +54,7 @@ async fn step_key<T: Transaction + ?Sized>(plan: &Plan, transaction: &mut T) -> 
     };
     if let Some(row) = &plan.key_begun {
         let insert = insert(idempotency_keys::TABLE, &idempotency_keys::COLUMNS, [row.clone()]);
+        let taken = if_taken(CommitError::IdempotencyKeyTaken);
         run(transaction, &insert).await.map_err(taken)?;
     }
     if let Some(row) = &plan.key_done {
@@ -184,11 +179,22 @@ fn save_provider_reply(row: &Row) -> InsertStatement {
     insert(table, columns, [row.clone()]).on_conflict(latest).to_owned()
 }
 
-fn save_endpoint(endpoint: &Endpoint) -> InsertStatement {
-    let known = OnConflict::column("id").update_columns(endpoints::COLUMNS).to_owned();
-    insert(endpoints::TABLE, &endpoints::COLUMNS, [endpoints::row(endpoint)])
-        .on_conflict(known)
-        .to_owned()
+async fn write_endpoint<T: Transaction + ?Sized>(
+    plan: &Plan,
+    transaction: &mut T,
+) -> Result<(), Broken> {
+    if let Some(row) = &plan.endpoint_new {
+        let insert = insert(endpoints::TABLE, &endpoints::COLUMNS, [row.clone()]);
+        run(transaction, &insert).await.map_err(if_taken(CommitError::Stale))?;
+    }
+    if let Some(row) = &plan.endpoint_changed {
+        let mut update = set(endpoints::TABLE, &endpoints::CHANGING, &row[2..]);
+        let update = update
+            .and_where(Expr::col("id").eq(row[0].clone()))
+            .and_where(Expr::col("version").eq(row[1].clone()));
+        touched(transaction, update, CommitError::Stale).await?;
+    }
+    Ok(())
 }
 
 /// The endpoint goes with its open deliveries and the promises to make them; what was delivered
@@ -228,6 +234,14 @@ async fn insert_all<T: Transaction + ?Sized>(
     let insert = insert(table, columns, rows.iter().cloned());
     run(transaction, &insert).await?;
     Ok(())
+}
+
+/// Why an insert was refused, where one with this key is there already.
+fn if_taken(refusal: CommitError) -> impl FnOnce(Fault) -> Broken {
+    |cause| match error::is_taken(&cause) {
+        true => Broken::Refused(refusal),
+        false => Broken::Database(cause),
+    }
 }
 
 /// An insert of whole rows.

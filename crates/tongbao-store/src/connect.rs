@@ -1,17 +1,17 @@
-//! Opening a database by its URL: connections, what each engine must be told, the lock of SQLite's
-//! file, and errors that say what to do.
+//! Opening a database by its URL, the lock of SQLite's file, and errors that say what to do. How
+//! servers are connected to is in `connect_servers.rs`.
 
+use crate::error::{Fault, is_full, is_full_code};
 use crate::sqlite::{self, PAGE_SIZE, PATIENCE, TO_WRITE};
 use crate::sqlite_loader::Loader;
 use crate::sqlite_log::Log;
+use crate::sqlite_room::Room;
 use crate::sqlite_writer::Writer;
 use crate::store::{Doors, SqlStore};
-use crate::{migrations, queue};
-use sea_orm::{DatabaseConnection, SqlxMySqlConnector, SqlxPostgresConnector, SqlxSqliteConnector};
-use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use crate::{connect_servers, migrations, queue};
+use sea_orm::SqlxSqliteConnector;
+use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +39,8 @@ impl Default for Options {
             create: true,
             exclusive: true,
             connections: 16,
-            patience: Duration::from_secs(10),
+            // Less than the five seconds for which a provider waits for its notice's answer.
+            patience: Duration::from_secs(4),
         }
     }
 }
@@ -102,12 +103,23 @@ pub enum OpenError {
         /// What the server says.
         cause: String,
     },
+    /// There is no room where the database keeps its files.
+    #[error("there is no room left for the database: {0}; make room on its disk and start again")]
+    Full(String),
     /// A table cannot be made.
     #[error("the tables cannot be made: {0}; may this user create tables?")]
     Migration(String),
     /// The database has seen a newer version of this program.
     #[error("the database was made by a newer tongbao (it knows {0}); use that one")]
     Newer(String),
+}
+
+impl OpenError {
+    /// A step that brings the tables up to date failed.
+    pub(crate) fn migration(cause: &Fault) -> OpenError {
+        let words = cause.to_string();
+        if is_full(cause) { OpenError::Full(words) } else { OpenError::Migration(words) }
+    }
 }
 
 /// Opens the database and brings its tables up to date. The URL is `sqlite://path`,
@@ -118,21 +130,10 @@ pub async fn open(url: &str, options: Options) -> Result<SqlStore, OpenError> {
     let scheme = url.split(':').next().unwrap_or_default();
     match scheme {
         "sqlite" => open_sqlite(url, &options).await,
-        "postgres" | "postgresql" => {
-            let reads = connect_postgres(url, &options).await?;
-            serve_from(reads).await
-        }
-        "mysql" | "mariadb" => {
-            let reads = connect_mysql(url, &options).await?;
-            serve_from(reads).await
-        }
+        "postgres" | "postgresql" => connect_servers::postgres(url, &options).await,
+        "mysql" | "mariadb" => connect_servers::mysql(url, &options).await,
         _ => Err(OpenError::Url),
     }
-}
-
-async fn serve_from(reads: DatabaseConnection) -> Result<SqlStore, OpenError> {
-    migrations::run(&reads).await?;
-    Ok(SqlStore { reads, doors: Doors::Server, is_shared: true })
 }
 
 async fn open_sqlite(url: &str, options: &Options) -> Result<SqlStore, OpenError> {
@@ -156,7 +157,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<SqlStore, OpenError
     let mut writer = sqlite::to_write(&path).map_err(refused)?;
     if options.exclusive {
         let released = queue::release_all(&mut writer).await;
-        released.map_err(|error| OpenError::Migration(error.to_string()))?;
+        released.map_err(|error| OpenError::migration(&error))?;
     }
     let loader = sqlite::to_read(&path).map_err(refused)?;
     let reading = sqlite_options(&path).read_only(true);
@@ -171,7 +172,7 @@ async fn open_sqlite(url: &str, options: &Options) -> Result<SqlStore, OpenError
     let writer = Writer::start(writer, log, lock, options.batch_max);
     Ok(SqlStore {
         reads: SqlxSqliteConnector::from_sqlx_sqlite_pool(pool),
-        doors: Doors::Sqlite(writer, Loader::start(loader)),
+        doors: Doors::Sqlite(writer, Loader::start(loader), Room::beside(&path)),
         is_shared: !options.exclusive,
     })
 }
@@ -245,76 +246,7 @@ fn not_opened(path: &Path, code: Option<i32>, cause: String) -> OpenError {
     match code {
         // SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM and their refinements.
         Some(8 | 14 | 3 | 1032 | 776 | 1544) => OpenError::NotWritable { path, cause },
+        Some(code) if is_full_code(code) => OpenError::Full(cause),
         _ => OpenError::NotADatabase { path, cause },
-    }
-}
-
-async fn connect_postgres(url: &str, options: &Options) -> Result<DatabaseConnection, OpenError> {
-    let connect: PgConnectOptions = url.parse().map_err(url_form)?;
-    let connect = connect.application_name("tongbao").disable_statement_logging();
-    let place = format!("{}:{}", connect.get_host(), connect.get_port());
-    if let Err(cause) = knock(&connect, options.patience).await {
-        return Err(server_failed(place, cause));
-    }
-    let pool = PgPoolOptions::new()
-        .max_connections(options.connections)
-        .acquire_timeout(options.patience)
-        .connect_with(connect);
-    let pool = pool.await.map_err(|cause| server_failed(place, cause))?;
-    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
-}
-
-/// Strings compare by their bytes, times are UTC, what does not fit is an error, and a transaction
-/// sees what is committed.
-async fn connect_mysql(url: &str, options: &Options) -> Result<DatabaseConnection, OpenError> {
-    let url = url.replacen("mariadb:", "mysql:", 1);
-    let connect: MySqlConnectOptions = url.parse().map_err(url_form)?;
-    let connect = connect.charset("utf8mb4").collation("utf8mb4_bin").disable_statement_logging();
-    let place = format!("{}:{}", connect.get_host(), connect.get_port());
-    if let Err(cause) = knock(&connect, options.patience).await {
-        return Err(server_failed(place, cause));
-    }
-    let pool = MySqlPoolOptions::new()
-        .max_connections(options.connections)
-        .acquire_timeout(options.patience)
-        .after_connect(|connection, _| {
-            Box::pin(async move {
-                let strict = "set session sql_mode = concat(@@sql_mode, ',STRICT_ALL_TABLES')";
-                connection.execute(strict).await?;
-                let level = "set session transaction isolation level read committed";
-                connection.execute(level).await?;
-                Ok(())
-            })
-        })
-        .connect_with(connect);
-    let pool = pool.await.map_err(|cause| server_failed(place, cause))?;
-    Ok(SqlxMySqlConnector::from_sqlx_mysql_pool(pool))
-}
-
-/// Makes one connection, to be told at once if there can be none, and why: a pool tries on until
-/// its patience ends and then knows no cause.
-async fn knock<O>(connect: &O, patience: Duration) -> Result<(), sqlx::Error>
-where
-    O: ConnectOptions<Connection: Sized>,
-{
-    match tokio::time::timeout(patience, connect.connect()).await {
-        Ok(connection) => connection?.close().await,
-        Err(_) => {
-            let words = format!("no answer within {patience:?}");
-            Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
-        }
-    }
-}
-
-/// The driver's words about a URL do not repeat the password.
-fn url_form(cause: sqlx::Error) -> OpenError {
-    OpenError::UrlForm(cause.to_string())
-}
-
-fn server_failed(place: String, cause: sqlx::Error) -> OpenError {
-    let text = cause.to_string();
-    match cause {
-        sqlx::Error::Database(_) => OpenError::Refused { place, cause: text },
-        _ => OpenError::Unreachable { place, cause: text },
     }
 }

@@ -7,11 +7,13 @@
 //! SQLite one thread does so for everybody who waits (`sqlite_writer.rs`, `sqlite_batch.rs`); on
 //! a server each commit has its transaction (`servers.rs`). Rules about money are not here.
 
+mod address;
 mod backup;
 mod bills;
 mod check;
 mod commit;
 mod connect;
+mod connect_servers;
 #[cfg(test)]
 #[path = "../tests/it/data.rs"]
 #[expect(dead_code, reason = "made for the tests of the whole")]
@@ -19,18 +21,22 @@ mod data;
 mod error;
 #[cfg(test)]
 mod explain;
+mod landed;
 mod memory;
 mod memory_bills;
 mod migrations;
 mod plan;
 mod queue;
 mod reads;
+mod secrets;
+mod server;
 mod servers;
 mod sql;
 mod sqlite;
 mod sqlite_batch;
 mod sqlite_loader;
 mod sqlite_log;
+mod sqlite_room;
 mod sqlite_writer;
 mod store;
 mod tables;

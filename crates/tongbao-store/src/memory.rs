@@ -5,6 +5,7 @@
 //! one that a simulation brings.
 
 use crate::memory_bills::MemoryBills;
+use crate::secrets::may_hold_secret;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,12 +17,12 @@ use tongbao_core::{
 };
 use tongbao_engine::{
     ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
-    IdempotencyRow, IdempotencyStep, LoadedDelivery, Page, RefundFilter, Store, StoreError,
-    StoredEvent,
+    IdempotencyRow, IdempotencyStep, KeptSecret, LoadedDelivery, Page, RefundFilter, SecretPlace,
+    Store, StoreError, StoredEvent,
 };
 use tongbao_types::{
     AccountName, ApiKeyId, AppName, AttemptId, Bug, ChargeId, DeliveryId, EndpointId, EventId,
-    JobId, OutTradeNo, RefundId, Span, Timestamp, is_planted,
+    JobId, OutTradeNo, RefundId, Sealed, Span, Timestamp, is_planted,
 };
 
 /// A store in memory.
@@ -116,7 +117,14 @@ impl State {
         {
             return Err(CommitError::Stale);
         }
-        self.check_leases(commit)
+        self.check_leases(commit)?;
+        if let Some(endpoint) = &commit.endpoint {
+            let now = self.endpoints.get(&endpoint.id).map(|known| known.version);
+            if now != endpoint.replaces() {
+                return Err(CommitError::Stale);
+            }
+        }
+        Ok(())
     }
 
     fn check_changes(&self, changes: &Changes) -> Result<(), CommitError> {
@@ -386,6 +394,21 @@ fn paged<Id: Copy + Ord, T>(all: impl Iterator<Item = (Id, T)>, page: Page<Id>) 
     part
 }
 
+/// Puts a new text where the kept one still stands.
+fn replace<T>(
+    found: Option<&mut T>,
+    kept: &KeptSecret,
+    anew: impl FnOnce() -> T,
+    text: impl FnOnce(&T) -> &str,
+) -> bool {
+    let Some(found) = found else { return false };
+    let still = text(found) == kept.text.as_text();
+    if still {
+        *found = anew();
+    }
+    still
+}
+
 #[async_trait]
 impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
@@ -567,6 +590,43 @@ impl Store for MemoryStore {
         Ok(self.state().idempotency.get(&(scope.clone(), key.to_owned())).cloned())
     }
 
+    async fn all_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        Ok(self.state().endpoints.values().cloned().collect())
+    }
+
+    async fn secret_replies(&self) -> Result<Vec<KeptSecret>, StoreError> {
+        let state = self.state();
+        let replies = state.idempotency.values().filter_map(|row| {
+            let (_, body) = row.reply.as_ref().filter(|(_, body)| may_hold_secret(body))?;
+            let (scope, key) = (row.scope.clone(), row.key.clone());
+            let place = SecretPlace::Reply { scope, key };
+            Some(KeptSecret { place, text: Sealed::from_text(body.clone()) })
+        });
+        Ok(replies.collect())
+    }
+
+    async fn reseal(&self, kept: &KeptSecret, anew: &Sealed) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let anew = anew.as_text().to_owned();
+        match &kept.place {
+            SecretPlace::Endpoint(id) | SecretPlace::EndpointOld(id) => {
+                let Some(endpoint) = state.endpoints.get_mut(id) else { return Ok(false) };
+                let found = match kept.place {
+                    SecretPlace::Endpoint(_) => Some(&mut endpoint.secret),
+                    _ => endpoint.secret_old.as_mut().map(|(secret, _)| secret),
+                };
+                let done = replace(found, kept, || Sealed::from_text(anew), Sealed::as_text);
+                endpoint.version += i64::from(done);
+                Ok(done)
+            }
+            SecretPlace::Reply { scope, key } => {
+                let found = state.idempotency.get_mut(&(scope.clone(), key.clone()));
+                let found = found.and_then(|row| row.reply.as_mut()).map(|(_, body)| body);
+                Ok(replace(found, kept, || anew, String::as_str))
+            }
+        }
+    }
+
     async fn api_key(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
         Ok(self.state().api_keys.values().find(|key| key.hash == hash).cloned())
     }
@@ -593,7 +653,7 @@ impl Store for MemoryStore {
         Ok((all - state.idempotency.len()) as u64)
     }
 
-    async fn ready(&self) -> Result<(), StoreError> {
+    async fn ready(&self) -> Result<(), CommitError> {
         Ok(())
     }
 

@@ -19,7 +19,7 @@ const TABLE: &str = "migrations";
 /// Makes what is missing. Says so if the database was made by a newer tongbao.
 pub(crate) async fn run(database: &DatabaseConnection) -> Result<(), OpenError> {
     let backend = database.get_database_backend();
-    let failed = |error: DbErr| OpenError::Migration(error.to_string());
+    let failed = |error: DbErr| OpenError::migration(&error.into());
     let steps = steps(backend);
     let done = match applied(database).await {
         Ok(done) => done,
@@ -102,6 +102,9 @@ fn steps(backend: DbBackend) -> Vec<(&'static str, Statement)> {
     {
         steps.push((name, Statement::from_string(backend, view)));
     }
+    // Rows that were there are a first version, as are those that an older instance makes.
+    let version = add(endpoints::TABLE, whole("version").default(1_i64).take());
+    steps.push(("0056_endpoints_version", backend.build(&version)));
     steps
 }
 

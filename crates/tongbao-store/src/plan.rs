@@ -2,8 +2,8 @@
 //! little left to do; and looked at again when a transaction must be run a second time.
 
 use crate::tables::{
-    attempts, charge_numbers, charges, deliveries, event_bodies, events, id, idempotency_keys,
-    jobs, number,
+    attempts, charge_numbers, charges, deliveries, endpoints, event_bodies, events, id,
+    idempotency_keys, jobs, number,
 };
 use crate::tables::{provider_replies, refunds, text, text_maybe, time};
 use sea_orm::Value;
@@ -59,7 +59,9 @@ pub(crate) struct Plan {
     /// A row of `provider_replies`.
     pub(crate) provider_reply: Option<Row>,
     /// A row of `endpoints`.
-    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) endpoint_new: Option<Row>,
+    /// Id, version as loaded; then what changes.
+    pub(crate) endpoint_changed: Option<Row>,
     /// Id.
     pub(crate) endpoint_gone: Option<EndpointId>,
     /// Hashes of what no other commit of the same group may touch.
@@ -73,7 +75,6 @@ impl Plan {
             deliveries: commit.deliveries.iter().map(deliveries::row).collect(),
             refused: commit.refused,
             provider_reply: commit.provider_reply.as_ref().map(provider_replies::row),
-            endpoint: commit.endpoint,
             endpoint_gone: commit.endpoint_gone,
             ..Plan::default()
         };
@@ -91,6 +92,9 @@ impl Plan {
             row.extend(deliveries::changing(delivery));
             plan.delivery_tried = Some(row);
         }
+        if let Some(endpoint) = &commit.endpoint {
+            plan.endpoint(endpoint);
+        }
         plan.jobs(jobs.into_iter().chain(commit.jobs));
         plan
     }
@@ -103,7 +107,8 @@ impl Plan {
             || !self.jobs_hastened.is_empty()
             || self.refused.is_some()
             || self.provider_reply.is_some()
-            || self.endpoint.is_some()
+            || self.endpoint_new.is_some()
+            || self.endpoint_changed.is_some()
             || self.endpoint_gone.is_some();
         let twice =
             || (1..self.touches.len()).any(|n| self.touches[n..].contains(&self.touches[n - 1]));
@@ -173,6 +178,17 @@ impl Plan {
                 let mut row = vec![id(refund.id.uuid())];
                 row.extend(refunds::changing(refund));
                 self.refunds_changed.push(row);
+            }
+        }
+    }
+
+    fn endpoint(&mut self, endpoint: &Endpoint) {
+        match endpoint.replaces() {
+            None => self.endpoint_new = Some(endpoints::row(endpoint)),
+            Some(from) => {
+                let mut row = vec![id(endpoint.id.uuid()), number(from)];
+                row.extend(endpoints::changing(endpoint));
+                self.endpoint_changed = Some(row);
             }
         }
     }

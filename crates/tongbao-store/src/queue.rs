@@ -27,6 +27,8 @@ pub(crate) struct Claim {
     pub(crate) limit: u32,
     /// Marks the rows that this claim won.
     pub(crate) owner: Uuid,
+    /// Marks of claims before it that got no answer; what they won is given out now.
+    pub(crate) lost: Vec<Uuid>,
 }
 
 /// Leases due jobs, oldest first.
@@ -47,12 +49,30 @@ pub(crate) async fn claim<T: Transaction + ?Sized>(
         }
     }
     due.sort_by_key(|job| (job.run_at, job.id));
-    due.truncate(usize::try_from(claim.limit).unwrap_or(usize::MAX));
-    let mut won = Vec::with_capacity(due.len());
+    let mut won = taken_before(claim, transaction).await?;
+    let limit = usize::try_from(claim.limit).unwrap_or(usize::MAX);
+    due.truncate(limit.saturating_sub(won.len()));
     for candidates in due.chunks(CHUNK) {
         won.extend(lease(claim, candidates, transaction).await?);
     }
     Ok(won)
+}
+
+/// What was leased by claims whose answer was lost.
+async fn taken_before<T: Transaction + ?Sized>(
+    claim: &Claim,
+    transaction: &mut T,
+) -> Result<Vec<Job>, Broken> {
+    if claim.lost.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = oldest_first()
+        .columns(jobs::READ)
+        .and_where(Expr::col("lease_until").gt(clock(transaction.backend())))
+        .and_where(Expr::col("lease_owner").is_in(claim.lost.iter().map(|owner| id(*owner))))
+        .to_owned();
+    let rows = ask(transaction, &select).await?;
+    Ok(rows.iter().map(jobs::read).collect::<Result<_, StoreError>>()?)
 }
 
 /// Takes those candidates that nobody else took meanwhile: each row's epoch says so.

@@ -366,6 +366,16 @@ pub(crate) async fn refused(
     ask(database, select).await?.iter().map(refused_notices::read).collect()
 }
 
+/// A charge's version.
+pub(crate) async fn charge_version(
+    database: &DatabaseConnection,
+    id: ChargeId,
+) -> Read<Option<i64>> {
+    let mut select = Query::select().column("version").from(charges::TABLE).to_owned();
+    let rows = ask(database, select.and_where(Expr::col("id").eq(id.uuid()))).await?;
+    rows.first().map(|row| row.cell(0)).transpose()
+}
+
 /// Whether the database answers.
 pub(crate) async fn ready(database: &DatabaseConnection) -> Read<()> {
     ask(database, Query::select().expr(Expr::val(1_i64))).await.map(drop)
@@ -451,7 +461,11 @@ async fn paged(
     Ok(rows)
 }
 
-async fn ask(database: &DatabaseConnection, select: &SelectStatement) -> Read<Vec<QueryResult>> {
+/// Asks.
+pub(crate) async fn ask(
+    database: &DatabaseConnection,
+    select: &SelectStatement,
+) -> Read<Vec<QueryResult>> {
     database.query_all(select).await.map_err(error::store)
 }
 

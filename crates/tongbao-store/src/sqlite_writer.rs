@@ -5,7 +5,7 @@
 //! Commits that do not touch each other's rows are written together ([`crate::sqlite_batch`]); the
 //! others follow one by one, each in a savepoint, so that one that fails spoils nothing.
 
-use crate::error::Fault;
+use crate::error::{Broken, Fault};
 use crate::plan::Plan;
 use crate::sqlite::say;
 use crate::sqlite_batch::{self, Texts, Unsettled};
@@ -15,6 +15,8 @@ use futures_util::FutureExt;
 use rusqlite::Connection;
 use std::collections::HashSet;
 use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tongbao_engine::{CommitError, StoreError};
@@ -35,10 +37,15 @@ const ENOUGH: usize = 24;
 
 /// The door to the writing thread.
 #[derive(Clone)]
-pub(crate) struct Writer(mpsc::Sender<Message>);
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Message>,
+    is_stuck: Arc<AtomicBool>,
+}
 
 enum Message {
     Work(Work, oneshot::Sender<Answer>),
+    /// Commit something that changes nothing.
+    Touch(oneshot::Sender<Result<(), CommitError>>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -61,6 +68,8 @@ struct Task {
     log: Log,
     /// Held as long as this process may write.
     lock: Option<File>,
+    /// Of the last transaction all or some came to nothing.
+    is_stuck: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -73,31 +82,47 @@ impl Writer {
     ) -> Writer {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
         let batch_max = batch_max.max(1);
-        let task = Task { connection, queue, batch_max, texts: Texts::default(), log, lock };
+        let is_stuck = Arc::new(AtomicBool::new(false));
+        let (texts, stuck) = (Texts::default(), Arc::clone(&is_stuck));
+        let task = Task { connection, queue, batch_max, texts, log, lock, is_stuck: stuck };
         on_thread_of_its_own("sqlite-writer", || task.run());
-        Writer(sender)
+        Writer { queue: sender, is_stuck }
     }
 
     /// Waits until the work is durable, or knows why not.
     pub(crate) async fn run(&self, work: Work) -> Outcome {
         let (answer, outcome) = oneshot::channel();
-        let gone = || CommitError::Store(StoreError("the writer has stopped".to_owned()));
-        self.0.send(Message::Work(work, answer)).await.map_err(|_| gone())?;
+        self.queue.send(Message::Work(work, answer)).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?.0
+    }
+
+    /// If the last transaction came to nothing, tries one that changes nothing: nobody else may
+    /// bring work before it is known that the trouble is over.
+    pub(crate) async fn recovered(&self) -> Result<(), CommitError> {
+        if !self.is_stuck.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (answer, outcome) = oneshot::channel();
+        self.queue.send(Message::Touch(answer)).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
     }
 
     /// Ends the thread after what is waiting, and gives the database free.
     pub(crate) async fn stop(&self) {
         let (answer, stopped) = oneshot::channel();
-        if self.0.send(Message::Stop(answer)).await.is_ok() {
+        if self.queue.send(Message::Stop(answer)).await.is_ok() {
             // The thread ends by answering or by falling; either way it is over.
             let _ = stopped.await;
         }
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.0.is_closed()
+        self.queue.is_closed()
     }
+}
+
+fn gone() -> CommitError {
+    CommitError::Store(StoreError("the writer has stopped".to_owned()))
 }
 
 impl Task {
@@ -115,6 +140,9 @@ impl Task {
             while let Some(message) = next {
                 match message {
                     Message::Work(work, answer) => units.push(Unit { work, answer }),
+                    Message::Touch(answer) => {
+                        let _ = answer.send(self.touch());
+                    }
                     Message::Stop(answer) => stopping = Some(answer),
                 }
                 let more = stopping.is_none() && units.len() < self.batch_max;
@@ -154,7 +182,10 @@ impl Task {
 
     /// Writes the units and answers each, whether its caller still listens or not.
     fn write(&mut self, units: Vec<Unit>) {
-        match self.transact(&units) {
+        let transacted = self.transact(&units);
+        let is_stuck = transacted.as_ref().map_or(true, |all| all.iter().any(is_trouble));
+        self.is_stuck.store(is_stuck, Ordering::Release);
+        match transacted {
             Ok(outcomes) => {
                 for (unit, outcome) in units.into_iter().zip(outcomes) {
                     let _ = unit.answer.send((outcome, unit.work));
@@ -165,11 +196,21 @@ impl Task {
                 let _ = say(&self.connection, "rollback");
                 tracing::error!(%error, units = units.len(), "the database did not take a commit");
                 for unit in units {
-                    let outcome = Err(CommitError::Store(StoreError(error.to_string())));
-                    let _ = unit.answer.send((outcome, unit.work));
+                    let _ = unit.answer.send((Err(CommitError::from(&error)), unit.work));
                 }
             }
         }
+    }
+
+    /// The number is nobody's; that it is written is what matters.
+    fn touch(&self) -> Result<(), CommitError> {
+        let words = ["begin immediate", "pragma user_version = 0", "commit"];
+        let written = words.iter().try_for_each(|words| say(&self.connection, words));
+        self.is_stuck.store(written.is_err(), Ordering::Release);
+        written.map_err(|error| {
+            let _ = say(&self.connection, "rollback");
+            CommitError::from(&Fault::from(error))
+        })
     }
 
     /// One transaction. An error here means that nothing of it was written.
@@ -182,6 +223,9 @@ impl Task {
             Ok(()) => together.iter().for_each(|at| outcomes[*at] = Some(Ok(Done::default()))),
             Err(unsettled) => {
                 if let Unsettled::Failed(error) = unsettled {
+                    if self.is_undone() {
+                        return Err(error.into());
+                    }
                     tracing::debug!(%error, "a group is written one by one");
                 }
                 say(&self.connection, "rollback")?;
@@ -196,6 +240,11 @@ impl Task {
         Ok(outcomes.into_iter().flatten().collect())
     }
 
+    /// Some errors, a full disk above all, make the library undo the whole transaction by itself.
+    fn is_undone(&self) -> bool {
+        self.connection.is_autocommit()
+    }
+
     fn write_alone(&mut self, work: &Work) -> Result<Outcome, Fault> {
         say(&self.connection, "savepoint unit")?;
         let performed = perform(work, &mut self.connection).now_or_never();
@@ -204,6 +253,7 @@ impl Task {
                 say(&self.connection, "release unit")?;
                 Ok(Ok(done))
             }
+            Err(Broken::Database(error)) if self.is_undone() => Err(error),
             Err(broken) => {
                 say(&self.connection, "rollback to unit")?;
                 say(&self.connection, "release unit")?;
@@ -211,6 +261,11 @@ impl Task {
             }
         }
     }
+}
+
+/// Whether the database failed, and not what was asked of it.
+fn is_trouble(outcome: &Outcome) -> bool {
+    matches!(outcome, Err(CommitError::Full(_) | CommitError::Store(_)))
 }
 
 /// Runs a thread beside those that answer requests: what blocks it, keeps nobody but those who
@@ -238,4 +293,55 @@ fn part(units: &[Unit]) -> (Vec<usize>, Vec<usize>) {
         let free = plain.filter(|plan| plan.touches.iter().all(|hash| !touched.contains(hash)));
         free.inspect(|plan| touched.extend(&plan.touches)).is_some()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{self, Maker};
+    use crate::{explain, sqlite};
+    use std::path::PathBuf;
+
+    /// A writer whose connection was told something, and the folder of its database.
+    async fn told(words: &str) -> (Writer, PathBuf) {
+        let (store, folder) = explain::empty().await;
+        store.close().await;
+        let path = folder.join("t.db");
+        let connection = sqlite::to_write(&path).unwrap();
+        connection.execute_batch(words).unwrap();
+        let log = Log::start(sqlite::to_write(&path).unwrap());
+        (Writer::start(connection, log, None, 256), folder)
+    }
+
+    fn charge(body_length: usize) -> Work {
+        let mut charge = data::charge(&mut Maker::new(), &data::scope("a"), "N");
+        charge.body = Some("x".repeat(body_length));
+        Work::Commit(Box::new(Plan::of(data::commit(data::insert(charge, Vec::new())))))
+    }
+
+    #[tokio::test]
+    async fn a_lack_of_room_is_told_as_such_and_ends() {
+        let (writer, folder) = told("pragma max_page_count = 1").await;
+        let refused = writer.run(charge(1 << 20)).await.map(drop);
+        assert!(matches!(refused, Err(CommitError::Full(_))), "{refused:?}");
+        assert!(writer.is_stuck.load(Ordering::SeqCst));
+        writer.recovered().await.unwrap();
+        assert!(!writer.is_stuck.load(Ordering::SeqCst));
+        writer.run(charge(1)).await.unwrap();
+        writer.stop().await;
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[tokio::test]
+    async fn after_trouble_it_is_tried_whether_anything_is_taken() {
+        let (writer, folder) = told("pragma query_only = 1").await;
+        writer.recovered().await.expect("nothing was tried yet");
+        let refused = writer.run(charge(1)).await.map(drop);
+        assert!(matches!(refused, Err(CommitError::Store(_))), "{refused:?}");
+        let still = writer.recovered().await;
+        assert!(matches!(still, Err(CommitError::Store(_))), "{still:?}");
+        writer.stop().await;
+        assert!(writer.recovered().await.is_err(), "there is nobody to write");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

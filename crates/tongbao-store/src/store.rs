@@ -3,20 +3,23 @@
 
 use crate::plan::Plan;
 use crate::queue::{self, Claim};
+use crate::server::Server;
 use crate::sqlite_loader::Loader;
+use crate::sqlite_room::Room;
 use crate::sqlite_writer::Writer;
 use crate::tables::api_keys;
 use crate::work::{Done, Work};
-use crate::{reads, servers};
+use crate::{reads, secrets, servers};
 use async_trait::async_trait;
 use sea_orm::DatabaseConnection;
 use tongbao_core::{Delivery, Endpoint, Job, Loaded, ProviderReply, Refund, Scope};
 use tongbao_engine::{
     ApiKey, BillShelf, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter,
-    IdempotencyRow, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
+    IdempotencyRow, KeptSecret, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
 };
 use tongbao_types::{
-    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Span, Timestamp,
+    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Sealed, Span,
+    Timestamp,
 };
 use uuid::Uuid;
 
@@ -30,16 +33,16 @@ pub struct SqlStore {
 /// Where writes and hot reads go.
 pub(crate) enum Doors {
     /// SQLite's own tasks.
-    Sqlite(Writer, Loader),
+    Sqlite(Writer, Loader, Room),
     /// The pool that reads come from too.
-    Server,
+    Server(Server),
 }
 
 impl SqlStore {
     /// Finishes what is waiting and closes the database; later calls fail. A store that is dropped
     /// instead does the same in its own time.
     pub async fn close(&self) {
-        if let Doors::Sqlite(writer, _) = &self.doors {
+        if let Doors::Sqlite(writer, ..) = &self.doors {
             writer.stop().await;
         }
         if let Err(error) = self.reads.close_by_ref().await {
@@ -49,8 +52,22 @@ impl SqlStore {
 
     pub(crate) async fn write(&self, work: Work) -> Result<Done, CommitError> {
         match &self.doors {
-            Doors::Sqlite(writer, _) => writer.run(work).await,
-            Doors::Server => servers::run(&self.reads, &work).await,
+            Doors::Sqlite(writer, ..) => writer.run(work).await,
+            Doors::Server(server) => match servers::run(&self.reads, server, &work).await {
+                Err(CommitError::Store(error)) => Err(server.silent(error).into()),
+                done => {
+                    server.answers();
+                    done
+                }
+            },
+        }
+    }
+
+    /// Passes an answer on; of a server's error it says where that is and how long it is silent.
+    fn heard<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        match &self.doors {
+            Doors::Sqlite(..) => answer,
+            Doors::Server(server) => server.heard(answer),
         }
     }
 }
@@ -64,7 +81,7 @@ impl std::fmt::Debug for SqlStore {
 /// Work that no rule of a commit can refuse fails only with the database.
 pub(crate) fn unrefused(error: CommitError) -> StoreError {
     match error {
-        CommitError::Store(error) => error,
+        CommitError::Store(error) | CommitError::Full(error) => error,
         other => StoreError(other.to_string()),
     }
 }
@@ -81,7 +98,11 @@ impl Store for SqlStore {
     }
 
     async fn charge(&self, id: ChargeId) -> Result<Option<Loaded>, StoreError> {
-        reads::charge(&self.reads, id).await
+        self.heard(reads::charge(&self.reads, id).await)
+    }
+
+    async fn charge_version(&self, id: ChargeId) -> Result<Option<i64>, StoreError> {
+        self.heard(reads::charge_version(&self.reads, id).await)
     }
 
     async fn charge_by_out_trade_no(
@@ -90,8 +111,10 @@ impl Store for SqlStore {
         number: &OutTradeNo,
     ) -> Result<Option<Loaded>, StoreError> {
         match &self.doors {
-            Doors::Sqlite(_, loader) => loader.load(account, number).await,
-            Doors::Server => reads::charge_by_out_trade_no(&self.reads, account, number).await,
+            Doors::Sqlite(_, loader, _) => loader.load(account, number).await,
+            Doors::Server(server) => {
+                server.heard(reads::charge_by_out_trade_no(&self.reads, account, number).await)
+            }
         }
     }
 
@@ -101,15 +124,15 @@ impl Store for SqlStore {
         filter: &ChargeFilter,
         page: Page<ChargeId>,
     ) -> Result<Vec<Loaded>, StoreError> {
-        reads::charges(&self.reads, scope, filter, page).await
+        self.heard(reads::charges(&self.reads, scope, filter, page).await)
     }
 
     async fn provider_replies(&self, charge: ChargeId) -> Result<Vec<ProviderReply>, StoreError> {
-        reads::provider_replies(&self.reads, charge).await
+        self.heard(reads::provider_replies(&self.reads, charge).await)
     }
 
     async fn refund(&self, id: RefundId) -> Result<Option<Refund>, StoreError> {
-        reads::refund(&self.reads, id).await
+        self.heard(reads::refund(&self.reads, id).await)
     }
 
     async fn refunds(
@@ -118,11 +141,11 @@ impl Store for SqlStore {
         filter: &RefundFilter,
         page: Page<RefundId>,
     ) -> Result<Vec<Refund>, StoreError> {
-        reads::refunds(&self.reads, scope, filter, page).await
+        self.heard(reads::refunds(&self.reads, scope, filter, page).await)
     }
 
     async fn event(&self, scope: &Scope, id: EventId) -> Result<Option<StoredEvent>, StoreError> {
-        reads::event(&self.reads, scope, id).await
+        self.heard(reads::event(&self.reads, scope, id).await)
     }
 
     async fn events(
@@ -131,15 +154,15 @@ impl Store for SqlStore {
         filter: &EventFilter,
         page: Page<EventId>,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        reads::events(&self.reads, scope, filter, page).await
+        self.heard(reads::events(&self.reads, scope, filter, page).await)
     }
 
     async fn endpoints(&self, scope: &Scope) -> Result<Vec<Endpoint>, StoreError> {
-        reads::endpoints(&self.reads, scope).await
+        self.heard(reads::endpoints(&self.reads, scope).await)
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<Option<LoadedDelivery>, StoreError> {
-        reads::delivery(&self.reads, id).await
+        self.heard(reads::delivery(&self.reads, id).await)
     }
 
     async fn deliveries(
@@ -148,17 +171,31 @@ impl Store for SqlStore {
         filter: &DeliveryFilter,
         page: Page<DeliveryId>,
     ) -> Result<Vec<Delivery>, StoreError> {
-        reads::deliveries(&self.reads, scope, filter, page).await
+        self.heard(reads::deliveries(&self.reads, scope, filter, page).await)
     }
 
     async fn claim(&self, now: Timestamp, lease: Span, limit: u32) -> Result<Vec<Job>, StoreError> {
         let owner = Uuid::from_u128(rand::random());
-        let claim = Claim { now, lease, limit, owner };
-        self.write(Work::Claim(claim)).await.map(|done| done.jobs).map_err(unrefused)
+        let Doors::Server(server) = &self.doors else {
+            let claim = Claim { now, lease, limit, owner, lost: Vec::new() };
+            return self.write(Work::Claim(claim)).await.map(|done| done.jobs).map_err(unrefused);
+        };
+        let lost = server.lost_claims();
+        let claim = Claim { now, lease, limit, owner, lost: lost.clone() };
+        match self.write(Work::Claim(claim)).await {
+            Ok(done) => {
+                server.claims_found(&lost);
+                Ok(done.jobs)
+            }
+            Err(error) => {
+                server.claim_lost(owner);
+                Err(unrefused(error))
+            }
+        }
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        queue::next_due(&self.reads).await
+        self.heard(queue::next_due(&self.reads).await)
     }
 
     async fn idempotency(
@@ -166,15 +203,28 @@ impl Store for SqlStore {
         scope: &Scope,
         key: &str,
     ) -> Result<Option<IdempotencyRow>, StoreError> {
-        reads::idempotency(&self.reads, scope, key).await
+        self.heard(reads::idempotency(&self.reads, scope, key).await)
+    }
+
+    async fn all_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        secrets::all_endpoints(&self.reads).await
+    }
+
+    async fn secret_replies(&self) -> Result<Vec<KeptSecret>, StoreError> {
+        secrets::replies(&self.reads).await
+    }
+
+    async fn reseal(&self, kept: &KeptSecret, anew: &Sealed) -> Result<bool, StoreError> {
+        let work = Work::Reseal(Box::new(secrets::replacing(kept, anew)));
+        self.write(work).await.map(|done| done.resealed).map_err(unrefused)
     }
 
     async fn api_key(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
-        reads::api_key(&self.reads, hash).await
+        self.heard(reads::api_key(&self.reads, hash).await)
     }
 
     async fn api_keys(&self, app: &AppName) -> Result<Vec<ApiKey>, StoreError> {
-        reads::api_keys(&self.reads, app).await
+        self.heard(reads::api_keys(&self.reads, app).await)
     }
 
     async fn save_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
@@ -189,11 +239,15 @@ impl Store for SqlStore {
         self.write(Work::Prune(before)).await.map(|done| done.pruned).map_err(unrefused)
     }
 
-    async fn ready(&self) -> Result<(), StoreError> {
-        if matches!(&self.doors, Doors::Sqlite(writer, _) if writer.is_stopped()) {
-            return Err(StoreError("the writer has stopped".to_owned()));
+    async fn ready(&self) -> Result<(), CommitError> {
+        if let Doors::Sqlite(writer, _, room) = &self.doors {
+            if writer.is_stopped() {
+                return Err(StoreError("the writer has stopped".to_owned()).into());
+            }
+            room.look().await?;
+            writer.recovered().await?;
         }
-        reads::ready(&self.reads).await
+        Ok(self.heard(reads::ready(&self.reads).await)?)
     }
 
     fn is_shared(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::plan::{Plan, Row};
 use crate::queue::{self, Claim};
 use crate::sql::{Transaction, run};
 use crate::tables::{api_keys, idempotency_keys};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query, UpdateStatement};
 use tongbao_core::Job;
 use tongbao_types::Timestamp;
 
@@ -22,6 +22,8 @@ pub(crate) enum Work {
     Claim(Claim),
     /// Keep a row of `api_keys`.
     SaveApiKey(Row),
+    /// Write a sealed text in the place of another.
+    Reseal(Box<UpdateStatement>),
     /// Write something of a bill.
     Bill(BillWork),
     /// Forget Idempotency-Keys that began before this moment.
@@ -35,6 +37,8 @@ pub(crate) struct Done {
     pub(crate) jobs: Vec<Job>,
     /// How many rows were forgotten.
     pub(crate) pruned: u64,
+    /// Whether a sealed text was replaced.
+    pub(crate) resealed: bool,
 }
 
 /// Does the work inside a transaction that the caller began and will end.
@@ -56,6 +60,7 @@ pub(crate) async fn perform<T: Transaction + ?Sized>(
             let mut insert = commit::insert(api_keys::TABLE, &api_keys::COLUMNS, [row.clone()]);
             run(transaction, insert.on_conflict(known)).await?;
         }
+        Work::Reseal(update) => done.resealed = run(transaction, &**update).await? == 1,
         Work::Bill(work) => bills::perform(work, transaction).await?,
         Work::Prune(before) => {
             let mut delete = Query::delete().from_table(idempotency_keys::TABLE).to_owned();

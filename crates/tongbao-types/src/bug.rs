@@ -19,8 +19,14 @@ macro_rules! bugs {
 }
 
 bugs! {
-    /// A notice's signature is not looked at.
+    /// A notice's signature is not looked at: WeChat Pay v2.
     VerifySkipped,
+    /// The same, WeChat Pay v3.
+    VerifySkippedAtV3,
+    /// The same, Alipay's OpenAPI and v3.
+    VerifySkippedAtAlipay,
+    /// The same, Alipay's old gateway; nor is it asked whether the notice is its own.
+    VerifySkippedAtLegacy,
     /// A notice of another amount than the charge's is believed.
     AmountUnchecked,
     /// A refund on its way does not count as money that is gone.
@@ -59,6 +65,14 @@ bugs! {
     RefundSumUnchecked,
     /// Events are numbered by the time instead of one by one.
     SequenceFromClock,
+    /// An order that is seen open after its close stays open.
+    LateOrderLeftOpen,
+    /// An older service's merchant is not told of a payment.
+    CallbackForgotten,
+    /// A bill is shown without the lines of money that went back.
+    BillLineDropped,
+    /// What came of a bill is kept without looking whether it is whole.
+    BillUnchecked,
 }
 
 /// Whether planted bugs are compiled in at all.

@@ -30,5 +30,5 @@ pub use numbers::{
     AccountName, AppName, NumberError, OrderNo, OutRefundNo, OutTradeNo, RefundNo, TradeNo,
 };
 pub use profile::Profile;
-pub use secret::Secret;
+pub use secret::{Sealed, Secret};
 pub use time::{Span, TimeError, Timestamp};

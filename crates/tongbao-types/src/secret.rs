@@ -31,6 +31,29 @@ impl<T: Zeroize> fmt::Debug for Secret<T> {
     }
 }
 
+/// A secret as the store keeps it: sealed under a master key, so that the text alone is of no use;
+/// or in clear, where an earlier version wrote it. `Debug` shows nothing of it either way.
+#[derive(Clone)]
+pub struct Sealed(Secret<String>);
+
+impl Sealed {
+    /// Takes in what stands in the store, or what is to stand there.
+    pub const fn from_text(text: String) -> Sealed {
+        Sealed(Secret::new(text))
+    }
+
+    /// What stands in the store.
+    pub fn as_text(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealed(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +63,8 @@ mod tests {
         let secret = Secret::new(String::from("192006250b4c09247ec02edce69f6a2d"));
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         assert_eq!(secret.expose().len(), 32);
+        let sealed = Sealed::from_text(secret.expose().clone());
+        assert_eq!(format!("{sealed:?}"), "Sealed(…)");
+        assert_eq!(sealed.as_text(), secret.expose());
     }
 }

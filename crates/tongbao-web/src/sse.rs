@@ -1,6 +1,7 @@
 //! Server-sent events: one JSON object for each item of a stream, a comment now and then so that
 //! proxies keep the line open, and an end when the server stops.
 
+use crate::gate::Watch;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
@@ -13,13 +14,17 @@ use tokio_util::sync::CancellationToken;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A reply that sends each item as `data: {…}` while the stream lasts and nobody has asked the
-/// server to stop. The browser comes again two seconds after a broken line.
-pub fn events<T, S>(items: S, stop: CancellationToken) -> Response
+/// server to stop. The browser comes again two seconds after a broken line. `watch` is the room
+/// that the reply takes up as long as it lasts.
+pub fn events<T, S>(items: S, watch: Watch, stop: CancellationToken) -> Response
 where
     T: Serialize,
     S: Stream<Item = T> + Send + 'static,
 {
-    let events = items.map(|item| Ok::<_, Infallible>(event(&item)));
+    let events = items.map(move |item| {
+        let _held_as_long_as_this_closure = &watch;
+        Ok::<_, Infallible>(event(&item))
+    });
     let events = events.take_until(stop.cancelled_owned());
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
@@ -36,6 +41,7 @@ fn event<T: Serialize>(item: &T) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::{Gate, Limits};
     use futures_util::stream;
     use http_body_util::BodyExt;
 
@@ -43,7 +49,11 @@ mod tests {
     async fn items_become_data_lines_and_stopping_ends_an_endless_stream() {
         let stop = CancellationToken::new();
         let first = stream::iter([serde_json::json!({"status": "pending"})]);
-        let response = events(first.chain(stream::pending()), stop.clone());
+        let gate = Gate::new(Limits { watchers: 1, ..Limits::default() });
+        let client = std::net::Ipv4Addr::LOCALHOST.into();
+        let watch = gate.watch(client, None).unwrap();
+        let response = events(first.chain(stream::pending()), watch, stop.clone());
+        assert!(gate.watch(client, None).is_err());
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         let mut body = response.into_body();
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
@@ -51,5 +61,7 @@ mod tests {
         assert!(text.contains("data: {\"status\":\"pending\"}\n"), "{text}");
         stop.cancel();
         assert!(body.frame().await.is_none());
+        drop(body);
+        assert!(gate.watch(client, None).is_ok());
     }
 }

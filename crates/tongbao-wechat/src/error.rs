@@ -236,6 +236,12 @@ pub enum NoticeError {
     /// The signature.
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    /// Signed, but the signature is one of other messages as well.
+    #[error(
+        "the field {0:?} of the notification holds the name of another field, so that its \
+         signature fits other messages as well; the order will be asked for instead"
+    )]
+    Ambiguous(String),
     /// What should decrypt does not.
     #[error(
         "the notification cannot be decrypted: the APIv3 key here differs from the merchant \
@@ -263,9 +269,10 @@ impl NoticeError {
     pub fn code(&self) -> Code {
         match self {
             NoticeError::TooLarge => Code::BodyTooLarge,
-            NoticeError::Malformed(_) | NoticeError::Field(_) | NoticeError::EventUnknown(_) => {
-                Code::NoticeMalformed
-            }
+            NoticeError::Malformed(_)
+            | NoticeError::Field(_)
+            | NoticeError::EventUnknown(_)
+            | NoticeError::Ambiguous(_) => Code::NoticeMalformed,
             NoticeError::Signature(error) => match error {
                 SignatureError::Missing(_) => Code::SignatureMissing,
                 SignatureError::Downgraded { .. } => Code::SignatureDowngraded,

@@ -31,6 +31,9 @@ pub enum XmlError {
     /// An entity beyond the five that XML itself has.
     #[error("the body uses the entity {0:?}")]
     Entity(String),
+    /// A tag whose name has other characters than the protocol's names.
+    #[error("the tag name {0:?} is none of WeChat's")]
+    Name(String),
     /// A tag with attributes.
     #[error("the tag {0:?} has attributes")]
     Attribute(String),
@@ -94,7 +97,7 @@ impl Fields {
             match reader.read_event() {
                 Ok(Event::Eof) => return reading.end(),
                 Ok(event) => reading.take(event)?,
-                Err(error) => return Err(XmlError::Syntax(error.to_string())),
+                Err(error) => return Err(XmlError::Syntax(short(&error.to_string()))),
             }
         }
     }
@@ -207,18 +210,23 @@ impl Reading<'_> {
 
     fn open(&mut self, tag: &BytesStart<'_>) -> Result<(), XmlError> {
         let name = tag.name().as_ref().to_owned();
+        // The reader takes whatever stands there. A name with `=` and `&` in it would make the
+        // string that is signed one of another message.
+        if !is_name(&name) {
+            return Err(XmlError::Name(short(&name)));
+        }
         if !tag.attributes_raw().trim_ascii().is_empty() {
-            return Err(XmlError::Attribute(name));
+            return Err(XmlError::Attribute(short(&name)));
         }
         let next = match &self.place {
             Place::Before if name == self.root => Place::Inside,
-            Place::Before => return Err(XmlError::Root(name)),
+            Place::Before => return Err(XmlError::Root(short(&name))),
             Place::Inside if self.fields.get(&name).is_some() => {
-                return Err(XmlError::Duplicate(name));
+                return Err(XmlError::Duplicate(short(&name)));
             }
             Place::Inside if self.fields.0.len() == FIELDS_MAX => return Err(XmlError::TooMany),
             Place::Inside => Place::Field(name, String::new()),
-            Place::Field(outer, _) => return Err(XmlError::Depth(outer.clone())),
+            Place::Field(outer, _) => return Err(XmlError::Depth(short(outer))),
             Place::After => return Err(XmlError::Trailing),
         };
         self.place = next;
@@ -289,6 +297,17 @@ impl Reading<'_> {
     }
 }
 
+/// The protocol's names are letters, digits and underscores; `$` stands in some of its documents.
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.$".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// What a stranger wrote is shown, but not all 64 KiB of it.
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
 fn push_allowed(text: &mut String, more: &str) -> Result<(), XmlError> {
     let allowed = |c: char| match c {
         '\t' | '\n' | '\r' => true,
@@ -338,6 +357,8 @@ mod tests {
         check("<xml><a>&f;</a></xml>", Err(XmlError::Entity(named("f"))));
         check("<xml a=\"1\"/>", Err(XmlError::Attribute(named("xml"))));
         check("<xml><a b='1'>1</a></xml>", Err(XmlError::Attribute(named("a"))));
+        check("<xml><a=1&b>1</a=1&b></xml>", Err(XmlError::Name(named("a=1&b"))));
+        check("<xml><x:a>1</x:a></xml>", Err(XmlError::Name(named("x:a"))));
         check("<xml><a>1</a><a>2</a></xml>", Err(XmlError::Duplicate(named("a"))));
         check("<xml><a><b/></a></xml>", Err(XmlError::Depth(named("a"))));
         check("<root/>", Err(XmlError::Root(named("root"))));
@@ -373,6 +394,21 @@ mod tests {
         assert!(Fields::parse(many(FIELDS_MAX).to_xml().as_bytes()).is_ok());
         let error = Fields::parse(many(FIELDS_MAX + 1).to_xml().as_bytes());
         assert_eq!(error, Err(XmlError::TooMany));
+    }
+
+    #[test]
+    fn a_message_about_a_long_name_is_short() {
+        let name = "n".repeat(60_000);
+        for xml in [
+            format!("<{name}/>"),
+            format!("<xml><{name} a='1'/></xml>"),
+            format!("<xml><{name}><b/></{name}></xml>"),
+            format!("<xml><{name}></b></xml>"),
+            format!("<xml><a>&{name};</a></xml>"),
+        ] {
+            let error = Fields::parse(xml.as_bytes()).unwrap_err();
+            assert!(error.to_string().len() < 300, "{}", error.to_string().len());
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Make, list and revoke the API keys of an app
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Bring the tables up to date, copy the database, check that its rows fit
+    /// Bring tables up to date, copy the database, check that its rows fit, seal its secrets
     #[command(subcommand)]
     Db(DbCommand),
     /// Bring over what an older service had
@@ -158,11 +158,28 @@ pub(crate) enum DbCommand {
     Backup(BackupArgs),
     /// Look for rows that do not fit each other; exit code 1 if there are any
     Check(DbArgs),
+    /// Seal the secrets in the database anew, once the master key has changed
+    ///
+    /// Everything is sealed under security.master_key then; gateways may serve meanwhile. To change
+    /// that key: put the new one beside the present one into security.old_master_keys and restart
+    /// every gateway; exchange the two and restart again; run this; take the old key away.
+    Reseal(ResealArgs),
 }
 
 /// `tongbao db migrate` and `tongbao db check`.
 #[derive(Debug, Args)]
 pub(crate) struct DbArgs {
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
+}
+
+/// `tongbao db reseal`.
+#[derive(Debug, Args)]
+pub(crate) struct ResealArgs {
+    /// Disable the endpoints whose secret is sealed under this key, because the key is lost; they
+    /// can be enabled again once their secrets are rotated
+    #[arg(long, value_name = "KEY_ID")]
+    pub(crate) give_up: Option<String>,
     #[command(flatten)]
     pub(crate) configuration: Configuration,
 }

@@ -21,6 +21,40 @@ pub(crate) async fn bind(address: &str, option: &str) -> anyhow::Result<TcpListe
     )
 }
 
+/// Raises the number of files and sockets that the process may have open to what the system lets
+/// it: the usual 1,024 are for programs that do not serve.
+pub(crate) fn allow_many_files() {
+    #[cfg(unix)]
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}
+
+/// So many of the connections that are wanted can be open at once. Each request may need a second
+/// socket, to a provider or a merchant, and the database and the log need some.
+pub(crate) fn connections_within(wanted: usize) -> usize {
+    #[cfg(unix)]
+    if let Ok((files, _)) = rlimit::Resource::NOFILE.get() {
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        let fitting = (files.saturating_sub(FILES_OF_OUR_OWN) / 2).max(16);
+        if fitting < wanted {
+            tracing::warn!(
+                wanted,
+                fitting,
+                files,
+                "the system's limit of open files is too low for limits.connections; raise it \
+                 (LimitNOFILE= of systemd, ulimit -Hn)"
+            );
+            return fitting;
+        }
+    }
+    wanted
+}
+
+/// Database, log, listening sockets, with room to spare.
+#[cfg(unix)]
+const FILES_OF_OUR_OWN: usize = 128;
+
 fn explain_later(address: &str, option: &str) -> String {
     format!("{address} cannot be listened on; choose another address with {option}")
 }

@@ -9,7 +9,9 @@ mod commands;
 mod config;
 mod host;
 mod listening;
+mod log_file;
 mod logging;
+mod master_keys;
 mod output;
 mod qr_terminal;
 mod running;
@@ -19,6 +21,7 @@ mod wiring;
 use clap::Parser;
 use cli::{Cli, Command};
 use config::ConfigError;
+use std::io::Write;
 use std::process::ExitCode;
 
 const _: () = assert!(
@@ -32,7 +35,8 @@ fn main() -> ExitCode {
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tongbao: {}", sentence(&error));
+            // Stderr may be a file on a disk that is full.
+            let _lost = writeln!(std::io::stderr(), "tongbao: {}", sentence(&error));
             let is_usage = error.downcast_ref::<ConfigError>().is_some_and(|error| error.is_usage);
             ExitCode::from(if is_usage { 2 } else { 1 })
         }

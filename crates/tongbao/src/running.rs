@@ -1,13 +1,14 @@
 //! A gateway at work, with the provider sandbox beside it if the configuration has one: sockets,
 //! servers, the job runner, and stopping them in order.
 
-use crate::config::Config;
+use crate::config::{Config, LimitsConfig};
 use crate::host::{SharedClock, SystemClock};
 use crate::listening;
 use crate::wiring::{self, Ownership};
 use anyhow::Context;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use tongbao_api::ApiSettings;
 use tongbao_compat::CompatSettings;
 use tongbao_engine::{Clock, Engine};
 use tongbao_sandbox::{Options, Sandbox, SandboxClock};
-use tongbao_web::Serving;
+use tongbao_web::{Gate, Limits, Serving, Stop};
 
 /// Whose time the gateway keeps when a sandbox is beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,7 @@ pub(crate) async fn start(
     choosers: Choosers,
     stop: &CancellationToken,
 ) -> anyhow::Result<Running> {
+    listening::allow_many_files();
     let listener = listening::bind(&config.server.listen, choosers.gateway).await?;
     let mut beside = Beside::none();
     if let Some(sandbox) = &config.sandbox {
@@ -77,9 +79,14 @@ pub(crate) async fn start(
     let sandbox_stop = CancellationToken::new();
     let sandbox = beside.base.clone();
     let sandbox_task = beside.serve(&sandbox_stop);
-    let mut gateway_tasks = serve(&engine, listener, &wiring::compat(&config), stop);
+    engine.remember_keys().await.context("the keys cannot be read")?;
+    let room = Room::of(&config.limits);
+    let mut compat = wiring::compat(&config);
+    compat.gate = Gate::new(room.limits);
+    let stop = stop_after(config.server.drain.std(), stop);
+    let mut gateway_tasks = serve(&engine, listener, &compat, room.serving, &stop);
     if let Some(clock) = moved {
-        gateway_tasks.push(tokio::spawn(wake_when_moved(engine.clone(), clock, stop.clone())));
+        gateway_tasks.push(tokio::spawn(wake_when_moved(engine.clone(), clock, stop.now)));
     }
     Ok(Running { gateway: base, sandbox, engine, clock, gateway_tasks, sandbox_task, sandbox_stop })
 }
@@ -146,20 +153,57 @@ impl Beside {
     }
 }
 
+/// From being told to stop until it does, an instance goes on for so long, so that a balancer can
+/// learn of it.
+fn stop_after(drain: Duration, told: &CancellationToken) -> Stop {
+    let stop = Stop { soon: told.clone(), now: CancellationToken::new() };
+    if drain.is_zero() {
+        return Stop { now: told.clone(), ..stop };
+    }
+    let (soon, now) = (stop.soon.clone(), stop.now.clone());
+    tokio::spawn(async move {
+        soon.cancelled().await;
+        tracing::info!(?drain, "stopping: /readyz says so, and requests are served a while longer");
+        tokio::time::sleep(drain).await;
+        now.cancel();
+    });
+    stop
+}
+
+/// How many may come, as far as the system lets them.
+struct Room {
+    serving: Serving,
+    limits: Limits,
+}
+
+impl Room {
+    fn of(config: &LimitsConfig) -> Room {
+        let connections_max = listening::connections_within(config.connections);
+        tracing::info!(
+            connections = connections_max,
+            orders = config.gate.orders_under_way,
+            "there is room for so many connections, and for so many orders under way"
+        );
+        // Those who only watch never take more than half.
+        let limits = Limits { watchers: (connections_max / 2).max(1), ..config.gate };
+        Room { serving: Serving { connections_max, ..Serving::default() }, limits }
+    }
+}
+
 fn serve(
     engine: &Engine,
     listener: TcpListener,
     compat: &CompatSettings,
-    stop: &CancellationToken,
+    serving: Serving,
+    stop: &Stop,
 ) -> Vec<JoinHandle<()>> {
     let trusted_proxies = compat.trusted_proxies.clone();
-    let settings = ApiSettings { trusted_proxies, stop: stop.clone() };
+    let settings = ApiSettings { trusted_proxies, gate: compat.gate.clone(), stop: stop.clone() };
     let router = tongbao_api::router(engine.clone(), settings);
     let router = router.merge(tongbao_compat::router(engine, compat));
-    let serving = Serving::default();
     vec![
         tokio::spawn(tongbao_web::serve(listener, router, serving, stop.clone())),
-        tokio::spawn(run_jobs(engine.clone(), stop.clone())),
+        tokio::spawn(run_jobs(engine.clone(), stop.now.clone())),
     ]
 }
 

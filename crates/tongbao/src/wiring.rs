@@ -3,6 +3,7 @@
 
 use crate::config::{AccountConfig, AppConfig, CompatConfig, Config, default_name};
 use crate::host::OsDice;
+use crate::master_keys::{self, Missing};
 use crate::wire::HttpWire;
 use anyhow::Context;
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use tongbao_compat::{CompatSettings, ModeAccounts, ProfileSetup, WepayEnv, Wepay
 use tongbao_engine::{Account, App, Clock, Engine, Ports, Setup};
 use tongbao_sandbox::Credentials;
 use tongbao_types::{AccountName, AppName, Mode, Provider, Secret, Span};
+use tongbao_web::Gate;
 
 /// Whether other processes may use the database at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,9 @@ pub(crate) async fn engine(
     ownership: Ownership,
 ) -> anyhow::Result<Engine> {
     let accounts = accounts(config, public_url)?;
+    if ownership == Ownership::Alone {
+        master_keys::demand(config)?;
+    }
     let options = tongbao_store::Options {
         batch_max: config.database.batch_max,
         exclusive: ownership == Ownership::Alone,
@@ -42,6 +47,14 @@ pub(crate) async fn engine(
     };
     let store = tongbao_store::open(config.database.url.expose(), options).await;
     let store = store.context("the database cannot be opened")?;
+    let missing = match ownership {
+        Ownership::Alone => Missing::Make,
+        Ownership::Beside => Missing::Leave,
+    };
+    let master_keys = master_keys::find(config, &store, missing, &OsDice).await?;
+    if ownership == Ownership::Alone {
+        master_keys::prepare(&store, &master_keys, clock.as_ref(), &OsDice).await?;
+    }
     let ports = Ports {
         store: Arc::new(store),
         wire: Arc::new(HttpWire::new(config.egress.clone())),
@@ -55,7 +68,9 @@ pub(crate) async fn engine(
         public_url: public_url.to_owned(),
         egress: config.egress.clone(),
         call_timeout: CALL_TIMEOUT,
+        lease: config.database.lease,
         callbacks: tongbao_compat::forwards(compat(config)),
+        master_keys,
     };
     Engine::new(ports, setup).map_err(anyhow::Error::msg)
 }
@@ -68,7 +83,8 @@ fn app(app: &AppConfig, config: &Config) -> App {
 /// The profiles with the accounts that they go through.
 pub(crate) fn compat(config: &Config) -> CompatSettings {
     let profiles = config.compat.iter().map(|compat| Arc::new(profile(compat, config))).collect();
-    CompatSettings { trusted_proxies: config.server.trusted_proxies.clone(), profiles }
+    let trusted_proxies = config.server.trusted_proxies.clone();
+    CompatSettings { trusted_proxies, gate: Gate::default(), profiles }
 }
 
 fn profile(compat: &CompatConfig, config: &Config) -> ProfileSetup {

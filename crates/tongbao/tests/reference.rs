@@ -434,6 +434,9 @@ fn switched_on(line: &str) -> &str {
     }
 }
 
+/// No key of anybody's.
+const MASTER_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+
 /// Runs a command that reads the whole configuration but opens no account, since the credentials
 /// that the example names are not there; files by those names are.
 fn list_keys(configuration: &str) -> Output {
@@ -443,7 +446,9 @@ fn list_keys(configuration: &str) -> Output {
     std::fs::create_dir_all(folder.join("secrets")).unwrap();
     for line in configuration.lines().filter(|line| !line.starts_with('#')) {
         if let Some((_, file)) = line.split_once("_file = ") {
-            std::fs::write(folder.join(file.trim_matches('"')), "anything").unwrap();
+            let file = file.trim_matches('"');
+            let text = if file.contains("master_key") { MASTER_KEY } else { "anything" };
+            std::fs::write(folder.join(file), text).unwrap();
         }
     }
     std::fs::write(folder.join("tongbao.toml"), configuration).unwrap();

@@ -6,7 +6,7 @@ use super::{BillError, BillFault, BillKind};
 use crate::beijing;
 use encoding_rs::GB18030;
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use zip::ZipArchive;
 
@@ -16,6 +16,13 @@ const LINE_MAX: usize = 64 * 1024;
 const PREAMBLE_MAX: u64 = 20;
 /// No bill of a day or a month is larger, unpacked.
 const FILE_MAX: u64 = 16 << 30;
+
+/// Bills pack to a twentieth. What unpacks to more than so many times its size, beyond the first
+/// quarter of a MiB, was made to fill memory or time.
+const PACKED_TIMES_MAX: u64 = 200;
+const PACKED_FREE_BYTES: u64 = 256 * 1024;
+/// The end of a zip is found in so many bytes: its own 22 and a comment.
+const ZIP_END_BYTES: u64 = 22 + 65_535;
 
 /// The zip of a bill.
 pub struct BillArchive<R>(ZipArchive<R>);
@@ -51,8 +58,16 @@ struct Columns {
 }
 
 impl<R: Read + Seek> BillArchive<R> {
-    /// Opens the zip.
-    pub fn open(input: R) -> Result<BillArchive<R>, BillError> {
+    /// Opens the zip. How many files it has is looked at before its list of them is read, which
+    /// may be long.
+    pub fn open(mut input: R) -> Result<BillArchive<R>, BillError> {
+        let io = |error: io::Error| of_zip(BillFault::Io(error.to_string()));
+        match files_told(&mut input).map_err(io)? {
+            Some(files) if files > FILES_MAX => {
+                return Err(of_zip(BillFault::TooManyFiles(files)));
+            }
+            _ => {}
+        }
         let zip = ZipArchive::new(input).map_err(broken)?;
         if zip.len() > FILES_MAX {
             return Err(of_zip(BillFault::TooManyFiles(zip.len())));
@@ -66,10 +81,40 @@ impl<R: Read + Seek> BillArchive<R> {
             if kind_of(&mut self.0, index)? == Some(kind) {
                 let file = self.0.by_index(index).map_err(broken)?;
                 let name = GB18030.decode_without_bom_handling(file.name_raw()).0.into_owned();
-                return BillReader::open(&name, Box::new(BufReader::new(file.take(FILE_MAX))));
+                let in_proportion = file.compressed_size().saturating_mul(PACKED_TIMES_MAX);
+                let left = FILE_MAX.min(in_proportion.saturating_add(PACKED_FREE_BYTES));
+                let text = BufReader::new(Unpacking { text: file, left });
+                return BillReader::open(&name, Box::new(text));
             }
         }
         Err(of_zip(BillFault::Absent(kind.title())))
+    }
+}
+
+/// How many files the end of a zip tells of.
+fn files_told(input: &mut (impl Read + Seek)) -> io::Result<Option<usize>> {
+    let length = input.seek(SeekFrom::End(0))?;
+    input.seek(SeekFrom::Start(length.saturating_sub(ZIP_END_BYTES)))?;
+    let mut end = Vec::new();
+    input.take(ZIP_END_BYTES).read_to_end(&mut end)?;
+    let at = end.windows(4).rposition(|four| four == b"PK\x05\x06");
+    let count = at.and_then(|at| end.get(at + 10..at + 12));
+    Ok(count.map(|two| usize::from(u16::from_le_bytes([two[0], two[1]]))))
+}
+
+/// Unpacks, as long as what comes out is in proportion to what went in.
+struct Unpacking<R> {
+    text: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Unpacking<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.text.read(buffer)?;
+        let left = self.left.checked_sub(n as u64);
+        let why = || format!("it unpacks to more than {PACKED_TIMES_MAX} times its size");
+        self.left = left.ok_or_else(|| io::Error::other(why()))?;
+        Ok(n)
     }
 }
 

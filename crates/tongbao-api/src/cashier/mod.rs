@@ -11,6 +11,7 @@ pub(crate) use texts::{Language, Texts};
 
 use crate::extract::{Id, Params};
 use crate::openapi::objects::{ChannelName, ChargeStatus};
+use crate::openapi::values;
 use crate::problem::Body;
 use crate::v1::watch::changes;
 use crate::{App, Problem, pages, returns};
@@ -51,7 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 
 /// Where a charge stands, for the cashier's page.
 #[derive(Debug, Serialize, ToSchema)]
-struct Standing {
+pub(crate) struct Standing {
     /// The charge's status.
     #[schema(value_type = ChargeStatus)]
     status: &'static str,
@@ -77,13 +78,15 @@ impl Standing {
     tag = "Providers and payers",
     operation_id = "cashier",
     security(()),
-    params(("id" = String, Path, description = "The charge's id."),
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
         ("lang" = Option<String>, Query, description = "`zh` or `en`, before Accept-Language."),
-        ("channel" = Option<ChannelName>, Query,
-            description = "Show the order that waits in this channel.")),
+        ("channel" = Option<String>, Query,
+            description = "Show the order that waits in this channel; other words are ignored.")),
     responses(
         (status = 200, description = "The page.", content_type = "text/html", body = String),
         (status = 404, description = "A page: no such order.", content_type = "text/html",
+            body = String),
+        (status = 503, description = "A page: try again.", content_type = "text/html",
             body = String),
     ),
 )]
@@ -132,24 +135,28 @@ fn trouble(error: &Error, language: Language) -> Response {
     tag = "Providers and payers",
     operation_id = "cashierEvents",
     security(()),
-    params(("id" = String, Path, description = "The charge's id.")),
+    params(("id" = values::ChargeId, Path, description = "The charge's id.")),
     responses(
         (status = 200, description = "`data: {…}` now and after each change.",
-            content_type = "text/event-stream", body = Standing),
+            content_type = "text/event-stream", body = values::StandingMessage),
         (status = 404, description = "There is no such charge.",
+            content_type = "application/problem+json", body = Body<'static>),
+        (status = 503, description = "The database does not answer.",
             content_type = "application/problem+json", body = Body<'static>),
     ),
 )]
 async fn events(
     State(app): State<App>,
     id: Id<ChargeId>,
+    ClientAddress(client): ClientAddress,
     params: Result<Params, Problem>,
 ) -> Result<Response, Problem> {
+    let watch = app.gate.watch(client, None)?;
     let (Id(id), channel) = (id, Asked::of(params).channel);
     let watching = app.engine.watch(id).await?;
     let engine = app.engine.clone();
     let standings = changes(watching).filter_map(move |_| standing(engine.clone(), id, channel));
-    Ok(sse::events(standings, (*app.stop).clone()))
+    Ok(sse::events(standings, watch, (*app.stop).clone()))
 }
 
 async fn standing(engine: Engine, id: ChargeId, channel: Option<Channel>) -> Option<Standing> {
@@ -163,10 +170,12 @@ async fn standing(engine: Engine, id: ChargeId, channel: Option<Channel>) -> Opt
     tag = "Providers and payers",
     operation_id = "cashierStatus",
     security(()),
-    params(("id" = String, Path, description = "The charge's id.")),
+    params(("id" = values::ChargeId, Path, description = "The charge's id.")),
     responses(
         (status = 200, description = "Now.", body = Standing),
         (status = 404, description = "There is no such charge.",
+            content_type = "application/problem+json", body = Body<'static>),
+        (status = 503, description = "The database does not answer.",
             content_type = "application/problem+json", body = Body<'static>),
     ),
 )]
@@ -186,12 +195,14 @@ async fn status(
     tag = "Providers and payers",
     operation_id = "cashierGo",
     security(()),
-    params(("id" = String, Path, description = "The charge's id.")),
+    params(("id" = values::ChargeId, Path, description = "The charge's id.")),
     responses(
         (status = 200, description = "A form that sends itself.", content_type = "text/html",
             body = String),
         (status = 303, description = "To the provider, or back to the cashier."),
         (status = 404, description = "A page: no such order.", content_type = "text/html",
+            body = String),
+        (status = 503, description = "A page: try again.", content_type = "text/html",
             body = String),
     ),
 )]
@@ -226,11 +237,13 @@ async fn go(
     tag = "Providers and payers",
     operation_id = "cashierChoose",
     security(()),
-    params(("id" = String, Path, description = "The charge's id.")),
+    params(("id" = values::ChargeId, Path, description = "The charge's id.")),
     request_body(content = Choice, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Back to the cashier, which shows the order."),
         (status = 404, description = "A page: no such order.", content_type = "text/html",
+            body = String),
+        (status = 503, description = "A page: try again.", content_type = "text/html",
             body = String),
         (status = 409, description = "A page: it cannot be paid this way.",
             content_type = "text/html", body = String),
@@ -243,9 +256,8 @@ async fn choose(
     address: Option<Extension<ClientAddress>>,
     request: Request,
 ) -> Response {
-    let Ok(form) = read_body(request.into_body(), FORM_MAX).await else {
-        return pages::unavailable(Language::of(&headers, None).texts());
-    };
+    // What cannot be read whole is no form of ours, and names no channel.
+    let form = read_body(request.into_body(), FORM_MAX).await.unwrap_or_default();
     let Choice { channel, lang } = Choice::read(&form);
     let language = Language::of(&headers, lang.as_deref());
     let Ok(Id(id)) = id else { return pages::no_such_charge(language.texts()) };
@@ -304,10 +316,12 @@ impl Choice {
     tag = "Providers and payers",
     operation_id = "cashierQrPng",
     security(()),
-    params(("id" = String, Path, description = "The charge's id.")),
+    params(("id" = values::ChargeId, Path, description = "The charge's id.")),
     responses(
         (status = 200, description = "The picture.", content_type = "image/png", body = Vec<u8>),
         (status = 404, description = "There is no such charge.",
+            content_type = "application/problem+json", body = Body<'static>),
+        (status = 503, description = "The database does not answer.",
             content_type = "application/problem+json", body = Body<'static>),
     ),
 )]

@@ -1,7 +1,10 @@
 //! The OpenAPI 3.1 document, made from the routes themselves, and `/openapi.json`.
 
+mod headers;
+mod links;
 pub(crate) mod objects;
 mod problems;
+pub(crate) mod values;
 
 pub(crate) use problems::{Fetching, Making, Reading, Refunding};
 
@@ -9,6 +12,7 @@ use crate::{App, cashier, health, notify, problem, returns, v1};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use std::sync::LazyLock;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi as OpenApiDocument, Ref, RefOr};
 use utoipa::{Modify, OpenApi, ToSchema};
@@ -30,7 +34,20 @@ const ABOUT: &str = "One API for WeChat Pay and Alipay. Amounts are whole number
     servers((url = "/", description = "This gateway.")),
     security(("key" = [])),
     modifiers(&Additions),
-    components(schemas(problem::Body<'static>)),
+    components(schemas(
+        problem::Body<'static>,
+        // What only parameters name is not found by itself.
+        values::AccountName,
+        values::BillFormat,
+        values::BillKind,
+        values::BillWhose,
+        values::ChargeId,
+        values::DeliveryId,
+        values::EndpointId,
+        values::EventId,
+        values::IdempotencyKey,
+        values::RefundId,
+    )),
     tags(
         (name = "Charges", description = "What you want to be paid, once each."),
         (name = "Refunds", description = "Money on its way back to the payer."),
@@ -78,6 +95,17 @@ fn without_needless_bodies(mut document: OpenApiDocument) -> OpenApiDocument {
     document
 }
 
+/// Calls `change` with every operation and its id.
+fn each_operation(document: &mut OpenApiDocument, mut change: impl FnMut(&str, &mut Operation)) {
+    for item in document.paths.paths.values_mut() {
+        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.put, &mut item.delete];
+        for operation in all.into_iter().flatten() {
+            let id = operation.operation_id.clone().unwrap_or_default();
+            change(&id, operation);
+        }
+    }
+}
+
 /// The documented routes together with their document.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     use v1::webhook_endpoints as endpoints;
@@ -115,7 +143,9 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 pub fn document() -> &'static str {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
         let (_, document) = routes().split_for_parts();
-        let document = without_needless_bodies(document);
+        let mut document = without_needless_bodies(document);
+        headers::describe(&mut document);
+        links::describe(&mut document);
         document.to_pretty_json().expect("a document of texts and numbers is JSON")
     });
     &DOCUMENT

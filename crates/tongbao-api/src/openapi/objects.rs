@@ -7,12 +7,12 @@ use tongbao_core::EventKind;
 use tongbao_types::{Channel as ChannelWord, Code};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{IntoParams, PartialSchema, ToSchema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// What you want to be paid, once.
 #[derive(ToSchema)]
 pub(crate) struct Charge {
-    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1m")]
+    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1k")]
     id: String,
     /// `charge`.
     #[schema(example = "charge")]
@@ -62,7 +62,7 @@ pub(crate) struct Charge {
     payer: Option<Payer>,
     action: Option<Action>,
     /// A page of this gateway where the payer can pay.
-    #[schema(example = "https://pay.example.com/pay/ch_06bae2r3pdt3jc5s0vbh9p2a1m")]
+    #[schema(example = "https://pay.example.com/pay/ch_06bae2r3pdt3jc5s0vbh9p2a1k")]
     cashier_url: String,
     /// Lets a browser watch this one charge. The charge inside an event is without it.
     #[schema(nullable = false)]
@@ -140,7 +140,7 @@ pub(crate) enum Action {
 /// One order placed at a provider.
 #[derive(ToSchema)]
 pub(crate) struct Attempt {
-    #[schema(example = "at_06bae2r3pdt3jc5s0vbh9p2a1q")]
+    #[schema(example = "at_06bae2r3pdt3jc5s0vbh9p2a1s")]
     id: String,
     channel: ChannelName,
     #[schema(example = "dev-wechat-v3")]
@@ -175,7 +175,7 @@ pub(crate) enum AttemptStatus {
 /// Money of one payment on its way back to the payer.
 #[derive(ToSchema)]
 pub(crate) struct Refund {
-    #[schema(example = "re_06bae2r3pdt3jc5s0vbh9p2a1n")]
+    #[schema(example = "re_06bae2r3pdt3jc5s0vbh9p2a1o")]
     id: String,
     /// `refund`.
     #[schema(example = "refund")]
@@ -186,10 +186,10 @@ pub(crate) struct Refund {
     #[schema(example = "shop")]
     app: String,
     /// The charge's id.
-    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1m")]
+    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1k")]
     charge: String,
     /// The id of the attempt whose payment goes back.
-    #[schema(example = "at_06bae2r3pdt3jc5s0vbh9p2a1q")]
+    #[schema(example = "at_06bae2r3pdt3jc5s0vbh9p2a1s")]
     attempt: String,
     /// Your own number, unique per app and mode.
     #[schema(example = "R20261121-0001")]
@@ -338,7 +338,7 @@ pub(crate) enum EventObject {
 /// Where you want to be told.
 #[derive(ToSchema)]
 pub(crate) struct WebhookEndpoint {
-    #[schema(example = "we_06bae2r3pdt3jc5s0vbh9p2a21")]
+    #[schema(example = "we_06bae2r3pdt3jc5s0vbh9p2a24")]
     id: String,
     /// `webhook_endpoint`.
     #[schema(example = "webhook_endpoint")]
@@ -359,7 +359,7 @@ pub(crate) struct WebhookEndpoint {
 /// A webhook endpoint with its secret, shown this once.
 #[derive(ToSchema)]
 pub(crate) struct NewWebhookEndpoint {
-    #[schema(example = "we_06bae2r3pdt3jc5s0vbh9p2a21")]
+    #[schema(example = "we_06bae2r3pdt3jc5s0vbh9p2a24")]
     id: String,
     /// `webhook_endpoint`.
     #[schema(example = "webhook_endpoint")]
@@ -382,7 +382,7 @@ pub(crate) struct NewWebhookEndpoint {
 /// One event on its way to one endpoint, or as a compat profile's callback.
 #[derive(ToSchema)]
 pub(crate) struct Delivery {
-    #[schema(example = "dl_06bae2r3pdt3jc5s0vbh9p2a22")]
+    #[schema(example = "dl_06bae2r3pdt3jc5s0vbh9p2a28")]
     id: String,
     /// `delivery`.
     #[schema(example = "delivery")]
@@ -507,17 +507,4 @@ lists! {
     WebhookEndpointList of WebhookEndpoint,
     /// A page of deliveries.
     DeliveryList of Delivery,
-}
-
-/// Which part of a list is wanted.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PageParams {
-    /// At most so many; 10 if not said.
-    #[param(minimum = 1, maximum = 100)]
-    limit: Option<u32>,
-    /// Only those after the object with this id (older ones).
-    starting_after: Option<String>,
-    /// Only those before the object with this id (newer ones). Not with `starting_after`.
-    ending_before: Option<String>,
 }

@@ -16,6 +16,7 @@ const READING: &[Code] = &[
     Code::InvalidKey,
     Code::NotFound,
     Code::ChargeNotPending,
+    Code::RateLimited,
     Code::Internal,
     Code::Unavailable,
 ];
@@ -32,7 +33,6 @@ const MAKING: &[Code] = &[
     Code::ProviderRefused,
     Code::OrderNoInUse,
     Code::PaidWrongAmount,
-    Code::RateLimited,
     Code::Conflict,
     Code::IdempotencyKeyReused,
     Code::IdempotencyKeyBusy,
@@ -48,7 +48,6 @@ const FETCHING: &[Code] = &[
     Code::ProviderRefused,
     Code::BillMissing,
     Code::BillNotReady,
-    Code::RateLimited,
     Code::ProviderUnknown,
     Code::BillUnreadable,
 ];

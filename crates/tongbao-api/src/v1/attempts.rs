@@ -4,7 +4,7 @@ use super::charge_request::{PayerFields, account, address, channel};
 use super::unwrap;
 use crate::extract::{Caller, Id, NoParams, Object, Post};
 use crate::openapi::objects::ChannelName;
-use crate::openapi::{Making, objects};
+use crate::openapi::{Making, objects, values};
 use crate::problem::render_created;
 use crate::{App, Problem, idempotency};
 use axum::extract::State;
@@ -22,13 +22,13 @@ pub(crate) struct CreateAttempt {
     #[schema(value_type = ChannelName)]
     channel: String,
     /// With which of the app's channel accounts; without it the first that serves the channel.
-    #[schema(min_length = 1, max_length = 80, pattern = "^[a-z0-9_-]+$")]
+    #[schema(value_type = Option<values::AccountName>)]
     account: Option<String>,
     /// Who will pay; some channels need it.
     #[schema(value_type = Option<PayerFields>)]
     payer: Option<Object<PayerFields>>,
     /// The payer's address, if it is another than the charge's.
-    #[schema(example = "203.0.113.7")]
+    #[schema(value_type = Option<values::IpAddress>)]
     client_ip: Option<String>,
 }
 
@@ -54,8 +54,8 @@ impl CreateAttempt {
     path = "/v1/charges/{id}/attempts",
     tag = "Charges",
     operation_id = "createAttempt",
-    params(("id" = String, Path, description = "The charge's id."),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
+        ("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
             description = "The same key with the same body gets the first reply again.")),
     request_body(content = CreateAttempt, example = json!({"channel": "alipay.qr"})),
     responses((status = 201, description = "The charge.", body = objects::Charge), Making),

@@ -1,7 +1,7 @@
 //! `GET /v1/bills/{channel}/{date}`: what a provider says of a day, as it said it or as lines.
 
 use crate::extract::{Caller, Params};
-use crate::openapi::Fetching;
+use crate::openapi::{Fetching, values};
 use crate::{App, Problem};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, State};
@@ -40,14 +40,17 @@ const FORMATS: [&str; 2] = ["original", "jsonl"];
     tag = "Bills",
     operation_id = "readBill",
     params(
-        ("channel" = String, Path, description = "A provider (`wechat`, `alipay`) or a channel; \
-            the first of the app's accounts that fits and has such bills.", example = "wechat"),
+        ("channel" = values::BillWhose, Path, example = "wechat",
+            description = "A provider (`wechat`, `alipay`) or a channel; the first of the app's \
+                accounts that fits and has such bills."),
         ("date" = String, Path, description = "The day in China.", format = Date,
             example = "2026-11-20"),
-        ("account" = Option<String>, Query, description = "Of this channel account."),
-        ("type" = Option<String>, Query, description = "`trade` (the default): a line for each \
-            payment and each refund. `fund_flow`: a line for each movement of the balance."),
-        ("format" = Option<String>, Query, description = "`original` (the default) or `jsonl`."),
+        ("account" = Option<values::AccountName>, Query, description = "Of this channel account."),
+        ("type" = Option<values::BillKind>, Query,
+            description = "`trade` (the default): a line for each payment and each refund. \
+                `fund_flow`: a line for each movement of the balance."),
+        ("format" = Option<values::BillFormat>, Query,
+            description = "`original` (the default) or `jsonl`."),
     ),
     responses(
         (status = 200, description = "The bill, streamed.", content(

@@ -7,6 +7,7 @@ use super::texts::{Length, line, lines, page_address, wrong};
 use super::unwrap;
 use crate::extract::Object;
 use crate::openapi::objects::ChannelName;
+use crate::openapi::values;
 use crate::problem::sentence;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -31,36 +32,35 @@ pub(crate) struct CreateCharge {
     #[schema(value_type = i64, minimum = 1, maximum = 10_000_000_000_i64, example = 1200)]
     amount: WholeFen,
     /// What the payer reads; one line.
-    #[schema(min_length = 1, max_length = 127, example = "Coffee beans, 250 g")]
+    #[schema(value_type = values::Subject)]
     subject: String,
     /// How the payer will pay. Without it the charge waits for a channel.
     #[schema(value_type = Option<ChannelName>)]
     channel: Option<String>,
     /// With which of the app's channel accounts; without it the first that serves the channel.
-    #[schema(
-        min_length = 1,
-        max_length = 80,
-        pattern = "^[a-z0-9_-]+$",
-        example = "dev-wechat-v3"
-    )]
+    #[schema(value_type = Option<values::AccountName>)]
     account: Option<String>,
     /// Your own number, unique per app and mode; without it one is made.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "20261121-0001")]
     order_no: Option<String>,
     /// A longer description.
-    #[schema(min_length = 1, max_length = 1000)]
+    #[schema(value_type = Option<values::Description>)]
     body: Option<String>,
     /// `CNY`, the only currency.
     #[schema(pattern = "^CNY$", example = "CNY")]
     currency: Option<String>,
     /// The payer's address, if you know it.
-    #[schema(example = "203.0.113.7")]
+    #[schema(value_type = Option<values::IpAddress>)]
     client_ip: Option<String>,
     /// Who will pay; some channels need it.
     #[schema(value_type = Option<PayerFields>)]
     payer: Option<Object<PayerFields>>,
     /// Where the payer's browser goes after paying, `https://…` or `http://…`.
-    #[schema(max_length = 500, example = "https://shop.example/orders/20261121-0001")]
+    #[schema(
+        max_length = 500,
+        pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[!-~]+$",
+        example = "https://shop.example/orders/20261121-0001"
+    )]
     return_url: Option<String>,
     /// Nobody can pay after this moment (RFC 3339), at most 7 days ahead. Not with `expires_in`.
     #[schema(format = DateTime, example = "2026-11-21T15:00:00Z")]
@@ -68,10 +68,10 @@ pub(crate) struct CreateCharge {
     /// Nobody can pay after so long: whole seconds, or a text such as `30m` or `2h`.
     expires_in: Option<SpanField>,
     /// Comes back in the provider's messages as it is; at most 127 bytes.
-    #[schema(min_length = 1, max_length = 127)]
+    #[schema(value_type = Option<values::Attachment>)]
     attach: Option<String>,
     /// Your own notes: at most 50 names (40 characters) and values (500 characters).
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(value_type = Option<values::Notes>)]
     metadata: Option<Metadata>,
 }
 

@@ -4,7 +4,7 @@ use super::Nothing;
 use super::charge_request::CreateCharge;
 use super::page::page;
 use crate::extract::{Caller, Id, NoParams, Params, Post};
-use crate::openapi::{Making, Reading, objects};
+use crate::openapi::{Making, Reading, objects, values};
 use crate::problem::{render_changed, render_created, sentence};
 use crate::{App, Problem, idempotency};
 use axum::Json;
@@ -27,7 +27,7 @@ const STATUSES: [&str; 4] = ["pending", "succeeded", "closed", "failed"];
     path = "/v1/charges",
     tag = "Charges",
     operation_id = "createCharge",
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
         description = "The same key with the same body gets the first reply again.")),
     request_body(content = CreateCharge, example = json!({
         "amount": 1200, "subject": "Coffee beans, 250 g", "channel": "wechat.native",
@@ -64,7 +64,7 @@ pub(crate) async fn create(
             description = "Made at this moment or later."),
         ("created_before" = Option<String>, Query, format = DateTime,
             description = "Made before this moment."),
-        objects::PageParams,
+        values::ChargePage,
     ),
     responses((status = 200, description = "The charges.", body = objects::ChargeList), Reading),
 )]
@@ -93,7 +93,7 @@ pub(crate) async fn list(
     path = "/v1/charges/{id}",
     tag = "Charges",
     operation_id = "readCharge",
-    params(("id" = String, Path, description = "The charge's id.")),
+    params(("id" = values::ChargeId, Path, description = "The charge's id.")),
     responses((status = 200, description = "The charge.", body = objects::Charge), Reading),
 )]
 pub(crate) async fn read(
@@ -114,8 +114,8 @@ pub(crate) async fn read(
     path = "/v1/charges/{id}/close",
     tag = "Charges",
     operation_id = "closeCharge",
-    params(("id" = String, Path, description = "The charge's id."),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
+        ("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
             description = "The same key gets the first reply again.")),
     request_body(content = Nothing, description = "Nothing, or an empty object."),
     responses((status = 200, description = "The charge.", body = objects::Charge), Making),
@@ -141,8 +141,8 @@ pub(crate) async fn close(
     path = "/v1/charges/{id}/sync",
     tag = "Charges",
     operation_id = "syncCharge",
-    params(("id" = String, Path, description = "The charge's id."),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
+        ("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
             description = "The same key gets the first reply again.")),
     request_body(content = Nothing, description = "Nothing, or an empty object."),
     responses((status = 200, description = "The charge.", body = objects::Charge), Making),

@@ -3,7 +3,7 @@
 use super::Nothing;
 use super::page::page;
 use crate::extract::{Caller, Id, NoParams, Params, Post};
-use crate::openapi::{Making, Reading, objects};
+use crate::openapi::{Making, Reading, objects, values};
 use crate::problem::render_changed;
 use crate::{App, Problem, idempotency};
 use axum::Json;
@@ -23,10 +23,10 @@ const STATUSES: [&str; 3] = ["pending", "succeeded", "failed"];
     tag = "Webhooks",
     operation_id = "listDeliveries",
     params(
-        ("endpoint" = Option<String>, Query, description = "To this endpoint."),
-        ("event" = Option<String>, Query, description = "Of this event."),
+        ("endpoint" = Option<values::EndpointId>, Query, description = "To this endpoint."),
+        ("event" = Option<values::EventId>, Query, description = "Of this event."),
         ("status" = Option<objects::DeliveryStatus>, Query, description = "With this status."),
-        objects::PageParams,
+        values::DeliveryPage,
     ),
     responses((status = 200, description = "The deliveries.", body = objects::DeliveryList),
         Reading),
@@ -52,7 +52,7 @@ pub(crate) async fn list(
     path = "/v1/deliveries/{id}",
     tag = "Webhooks",
     operation_id = "readDelivery",
-    params(("id" = String, Path, description = "The delivery's id.")),
+    params(("id" = values::DeliveryId, Path, description = "The delivery's id.")),
     responses((status = 200, description = "The delivery.", body = objects::Delivery), Reading),
 )]
 pub(crate) async fn read(
@@ -72,8 +72,8 @@ pub(crate) async fn read(
     path = "/v1/deliveries/{id}/resend",
     tag = "Webhooks",
     operation_id = "resendDelivery",
-    params(("id" = String, Path, description = "The delivery's id."),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("id" = values::DeliveryId, Path, description = "The delivery's id."),
+        ("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
             description = "The same key gets the first reply again.")),
     request_body(content = Nothing, description = "Nothing, or an empty object."),
     responses((status = 200, description = "The delivery.", body = objects::Delivery), Making),

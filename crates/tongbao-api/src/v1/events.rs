@@ -2,7 +2,7 @@
 
 use super::page::page;
 use crate::extract::{Caller, Id, NoParams, Params};
-use crate::openapi::{Reading, objects};
+use crate::openapi::{Reading, objects, values};
 use crate::{App, Problem};
 use axum::Json;
 use axum::extract::State;
@@ -18,9 +18,9 @@ use tongbao_types::EventId;
     tag = "Events",
     operation_id = "listEvents",
     params(
-        ("charge" = Option<String>, Query, description = "About this charge."),
+        ("charge" = Option<values::ChargeId>, Query, description = "About this charge."),
         ("type" = Option<objects::EventType>, Query, description = "Of this type."),
-        objects::PageParams,
+        values::EventPage,
     ),
     responses((status = 200, description = "The events.", body = objects::EventList), Reading),
 )]
@@ -41,7 +41,7 @@ pub(crate) async fn list(
     path = "/v1/events/{id}",
     tag = "Events",
     operation_id = "readEvent",
-    params(("id" = String, Path, description = "The event's id.")),
+    params(("id" = values::EventId, Path, description = "The event's id.")),
     responses((status = 200, description = "The event.", body = objects::Event), Reading),
 )]
 pub(crate) async fn read(

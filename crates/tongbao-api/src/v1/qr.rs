@@ -1,7 +1,7 @@
 //! `GET /v1/charges/{id}/qr.svg` and `/qr.png`: the code that the payer scans, as a picture.
 
 use crate::extract::{Audience, Id, Params};
-use crate::openapi::Reading;
+use crate::openapi::{Reading, values};
 use crate::{App, Problem};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use tongbao_core::Action;
 use tongbao_engine::{CashierView, Error};
 use tongbao_types::{ChargeId, Code};
-use tongbao_web::qr;
+use tongbao_web::{ClientAddress, qr};
 
 /// The QR code as SVG
 ///
@@ -20,7 +20,7 @@ use tongbao_web::qr;
     path = "/v1/charges/{id}/qr.svg",
     tag = "Charges",
     operation_id = "chargeQrSvg",
-    params(("id" = String, Path, description = "The charge's id."),
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
         ("client_secret" = Option<String>, Query, description = "Instead of a key.")),
     security(("key" = []), ()),
     responses((status = 200, description = "The picture.", content_type = "image/svg+xml",
@@ -29,10 +29,11 @@ use tongbao_web::qr;
 pub(crate) async fn svg(
     State(app): State<App>,
     id: Id<ChargeId>,
+    client: ClientAddress,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let text = code_of(&app, id.0, &headers, params).await?;
+    let text = code_of(&app, id.0, (&headers, client), params).await?;
     let drawn = qr::svg(&text).ok_or_else(too_long)?;
     Ok(picture("image/svg+xml", drawn))
 }
@@ -45,7 +46,7 @@ pub(crate) async fn svg(
     path = "/v1/charges/{id}/qr.png",
     tag = "Charges",
     operation_id = "chargeQrPng",
-    params(("id" = String, Path, description = "The charge's id."),
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
         ("client_secret" = Option<String>, Query, description = "Instead of a key.")),
     security(("key" = []), ()),
     responses((status = 200, description = "The picture.", content_type = "image/png",
@@ -54,10 +55,11 @@ pub(crate) async fn svg(
 pub(crate) async fn png(
     State(app): State<App>,
     id: Id<ChargeId>,
+    client: ClientAddress,
     headers: HeaderMap,
     params: Params,
 ) -> Result<Response, Problem> {
-    let text = code_of(&app, id.0, &headers, params).await?;
+    let text = code_of(&app, id.0, (&headers, client), params).await?;
     let drawn = qr::png(&text).ok_or_else(too_long)?;
     Ok(picture("image/png", drawn))
 }
@@ -65,12 +67,12 @@ pub(crate) async fn png(
 async fn code_of(
     app: &App,
     id: ChargeId,
-    headers: &HeaderMap,
+    caller: (&HeaderMap, ClientAddress),
     mut params: Params,
 ) -> Result<String, Error> {
     let secret = params.take("client_secret");
+    Audience::of(app, caller, secret.as_deref(), id).await?;
     params.finish()?;
-    Audience::of(app, headers, secret.as_deref(), id).await?;
     shown_code(app.engine.cashier(id, None).await?)
 }
 

@@ -4,7 +4,7 @@ use super::charge_request::{Metadata, WholeFen, checked};
 use super::page::page;
 use super::texts::{Length, line, wrong};
 use crate::extract::{Caller, Id, NoParams, Params, Post};
-use crate::openapi::{Reading, Refunding, objects};
+use crate::openapi::{Reading, Refunding, objects, values};
 use crate::problem::{render_created, sentence};
 use crate::{App, Problem, idempotency};
 use axum::Json;
@@ -23,22 +23,22 @@ const STATUSES: [&str; 4] = ["pending", "succeeded", "failed", "closed"];
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateRefund {
     /// The id of the charge that was paid.
-    #[schema(example = "ch_06bae2r3pdt3jc5s0vbh9p2a1m")]
+    #[schema(value_type = values::ChargeId)]
     charge: String,
     /// How much, in fen; without it all that is left.
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 10_000_000_000_i64, example = 500)]
     amount: Option<WholeFen>,
     /// What the payer reads; one line.
-    #[schema(min_length = 1, max_length = 80, example = "One bag was damaged")]
+    #[schema(value_type = Option<values::Reason>)]
     reason: Option<String>,
     /// Your own number, unique per app and mode; without it one is made.
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "R20261121-0001")]
     refund_no: Option<String>,
     /// Which payment, where the charge was paid more than once; without it the one that counts.
-    #[schema(example = "at_06bae2r3pdt3jc5s0vbh9p2a1q")]
+    #[schema(value_type = Option<values::AttemptId>)]
     attempt: Option<String>,
     /// Your own notes: at most 50 names (40 characters) and values (500 characters).
-    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    #[schema(value_type = Option<values::Notes>)]
     metadata: Option<Metadata>,
 }
 
@@ -77,10 +77,10 @@ impl CreateRefund {
     path = "/v1/refunds",
     tag = "Refunds",
     operation_id = "createRefund",
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
         description = "The same key with the same body gets the first reply again.")),
     request_body(content = CreateRefund, example = json!({
-        "charge": "ch_06bae2r3pdt3jc5s0vbh9p2a1m", "amount": 500,
+        "charge": "ch_06bae2r3pdt3jc5s0vbh9p2a1k", "amount": 500,
         "refund_no": "R20261121-0001", "reason": "One bag was damaged"
     })),
     responses((status = 201, description = "The refund.", body = objects::Refund), Refunding),
@@ -105,7 +105,7 @@ pub(crate) async fn create(
     tag = "Refunds",
     operation_id = "listRefunds",
     params(
-        ("charge" = Option<String>, Query, description = "Of this charge."),
+        ("charge" = Option<values::ChargeId>, Query, description = "Of this charge."),
         ("refund_no" = Option<String>, Query, description = "With this number of yours.",
             min_length = 1, max_length = 64, pattern = "^[!-~]+$"),
         ("status" = Option<objects::RefundStatus>, Query, description = "With this status."),
@@ -113,7 +113,7 @@ pub(crate) async fn create(
             description = "Made at this moment or later."),
         ("created_before" = Option<String>, Query, format = DateTime,
             description = "Made before this moment."),
-        objects::PageParams,
+        values::RefundPage,
     ),
     responses((status = 200, description = "The refunds.", body = objects::RefundList), Reading),
 )]
@@ -142,7 +142,7 @@ pub(crate) async fn list(
     path = "/v1/refunds/{id}",
     tag = "Refunds",
     operation_id = "readRefund",
-    params(("id" = String, Path, description = "The refund's id.")),
+    params(("id" = values::RefundId, Path, description = "The refund's id.")),
     responses((status = 200, description = "The refund.", body = objects::Refund), Reading),
 )]
 pub(crate) async fn read(

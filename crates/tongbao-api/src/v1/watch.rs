@@ -4,7 +4,8 @@
 //! hand to a payer's browser on any site, they are what a payer may see.
 
 use crate::extract::{Audience, Id, Params};
-use crate::openapi::{Reading, objects};
+use crate::openapi::objects::{Action, ChannelName, ChargeStatus};
+use crate::openapi::{Reading, values};
 use crate::{App, Problem};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -14,12 +15,16 @@ use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use tongbao_engine::{ActionView, ChargeView, Error, Watching};
 use tongbao_types::{ChargeId, Timestamp};
-use tongbao_web::sse;
+use tongbao_web::{ClientAddress, sse};
+use utoipa::ToSchema;
 
 /// What a payer may see of a charge.
-#[derive(Debug, Serialize)]
-struct PayerView {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PayerCharge)]
+pub(crate) struct PayerView {
+    #[schema(value_type = values::ChargeId)]
     id: String,
+    #[schema(example = "charge")]
     object: &'static str,
     livemode: bool,
     order_no: String,
@@ -28,17 +33,24 @@ struct PayerView {
     amount_refunded: i64,
     currency: &'static str,
     subject: String,
+    #[schema(value_type = Option<ChannelName>)]
     channel: Option<&'static str>,
+    #[schema(value_type = ChargeStatus)]
     status: &'static str,
     paid: bool,
+    #[schema(format = DateTime)]
     paid_at: Option<String>,
+    #[schema(value_type = Option<Action>)]
     action: Option<ActionView>,
     cashier_url: String,
     return_url: Option<String>,
+    #[schema(format = DateTime)]
     expires_at: String,
     /// By our clock, since a payer's may be wrong.
     seconds_left: i64,
+    #[schema(format = DateTime)]
     created_at: String,
+    #[schema(format = DateTime)]
     closed_at: Option<String>,
 }
 
@@ -80,38 +92,48 @@ impl PayerView {
     path = "/v1/charges/{id}/watch",
     tag = "Charges",
     operation_id = "watchCharge",
-    params(("id" = String, Path, description = "The charge's id."),
+    params(("id" = values::ChargeId, Path, description = "The charge's id."),
         ("client_secret" = Option<String>, Query, description = "Instead of a key.")),
     security(("key" = []), ()),
     responses((status = 200, description = "`data: {…}`, a charge for each event.",
-        content_type = "text/event-stream", body = objects::Charge), Reading),
+        content_type = "text/event-stream", body = values::ChargeMessage), Reading),
 )]
 pub(crate) async fn watch(
     State(app): State<App>,
     id: Id<ChargeId>,
+    client: ClientAddress,
     headers: HeaderMap,
     mut params: Params,
 ) -> Result<Response, Problem> {
+    let caller = (&headers, client);
     let secret = params.take("client_secret");
-    params.finish()?;
     if let Some(secret) = secret.filter(|_| !headers.contains_key(AUTHORIZATION)) {
-        return Ok(for_payer(&app, id.0, &headers, &secret).await);
+        return Ok(for_payer(&app, id.0, caller, (&secret, params)).await);
     }
-    Audience::of(&app, &headers, None, id.0).await?;
+    Audience::of(&app, caller, None, id.0).await?;
+    params.finish()?;
+    let watch = app.gate.watch_with(client.0, &headers)?;
     let changes = changes(app.engine.watch(id.0).await?);
-    Ok(sse::events(changes, (*app.stop).clone()))
+    Ok(sse::events(changes, watch, (*app.stop).clone()))
 }
 
 /// Any site's page may read this, also why it was refused.
-async fn for_payer(app: &App, id: ChargeId, headers: &HeaderMap, secret: &str) -> Response {
-    let watched = async || -> Result<Response, Error> {
-        Audience::of(app, headers, Some(secret), id).await?;
+async fn for_payer(
+    app: &App,
+    id: ChargeId,
+    caller: (&HeaderMap, ClientAddress),
+    (secret, params): (&str, Params),
+) -> Response {
+    let watched = async move {
+        Audience::of(app, caller, Some(secret), id).await?;
+        params.finish()?;
+        let watch = app.gate.watch(caller.1.0, None)?;
         let engine = app.engine.clone();
         let changes = changes(app.engine.watch(id).await?);
         let shown = changes.map(move |charge| PayerView::new(charge, engine.now()));
-        Ok(sse::events(shown, (*app.stop).clone()))
+        Ok::<_, Error>(sse::events(shown, watch, (*app.stop).clone()))
     };
-    let mut response = watched().await.unwrap_or_else(|error| Problem::from(error).into_response());
+    let mut response = watched.await.unwrap_or_else(|error| Problem::from(error).into_response());
     let anywhere = HeaderValue::from_static("*");
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, anywhere);
     response

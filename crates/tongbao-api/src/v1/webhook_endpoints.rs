@@ -4,7 +4,7 @@ use super::Nothing;
 use super::page::page;
 use super::texts::{Length, lines, wrong};
 use crate::extract::{Caller, Change, Id, NoParams, Params, Post};
-use crate::openapi::{Making, Reading, objects};
+use crate::openapi::{Making, Reading, objects, values};
 use crate::problem::{render_changed, render_created};
 use crate::{App, Problem, idempotency};
 use axum::Json;
@@ -23,13 +23,18 @@ const EVENTS_MAX: usize = 50;
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateEndpoint {
     /// Where to POST, `https://…` or `http://…`; not into private networks.
-    #[schema(max_length = 500, example = "https://shop.example/webhooks/tongbao")]
+    #[schema(
+        max_length = 500,
+        pattern = "^ *[Hh][Tt][Tt][Pp][Ss]?:",
+        example = "https://shop.example/webhooks/tongbao"
+    )]
     url: String,
     /// Names of events, beginnings such as `charge.*`, or `*` (the default) for all but `poll.*`.
-    #[schema(min_items = 1, max_items = 50, example = json!(["charge.*"]))]
+    #[schema(value_type = Option<Vec<values::EventPattern>>, min_items = 1, max_items = 50,
+        example = json!(["charge.*"]))]
     events: Option<Vec<String>>,
     /// Your own words.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<values::EndpointDescription>)]
     description: Option<String>,
     /// Whether it is told anything yet; `true` if not said.
     enabled: Option<bool>,
@@ -40,14 +45,14 @@ pub(crate) struct CreateEndpoint {
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpdateEndpoint {
     /// Where to POST.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 500, pattern = "^ *[Hh][Tt][Tt][Pp][Ss]?:")]
     url: Option<String>,
     /// Names of events.
-    #[schema(min_items = 1, max_items = 50)]
+    #[schema(value_type = Option<Vec<values::EventPattern>>, min_items = 1, max_items = 50)]
     events: Option<Vec<String>>,
     /// Your own words; `null` takes them away.
     #[serde(default, deserialize_with = "even_null")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(value_type = Option<values::EndpointDescription>)]
     description: Option<Option<String>>,
     /// Whether it is told anything.
     enabled: Option<bool>,
@@ -103,7 +108,7 @@ fn description(text: Option<String>) -> Result<Option<String>, Error> {
     path = "/v1/webhook_endpoints",
     tag = "Webhooks",
     operation_id = "createWebhookEndpoint",
-    params(("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
         description = "The same key with the same body gets the first reply again.")),
     request_body(content = CreateEndpoint, example = json!({
         "url": "https://shop.example/webhooks/tongbao", "events": ["charge.*"]
@@ -131,7 +136,7 @@ pub(crate) async fn create(
     path = "/v1/webhook_endpoints",
     tag = "Webhooks",
     operation_id = "listWebhookEndpoints",
-    params(objects::PageParams),
+    params(values::EndpointPage),
     responses((status = 200, description = "The endpoints.",
         body = objects::WebhookEndpointList), Reading),
 )]
@@ -151,7 +156,7 @@ pub(crate) async fn list(
     path = "/v1/webhook_endpoints/{id}",
     tag = "Webhooks",
     operation_id = "readWebhookEndpoint",
-    params(("id" = String, Path, description = "The endpoint's id.")),
+    params(("id" = values::EndpointId, Path, description = "The endpoint's id.")),
     responses((status = 200, description = "The endpoint.", body = objects::WebhookEndpoint),
         Reading),
 )]
@@ -170,7 +175,7 @@ pub(crate) async fn read(
     path = "/v1/webhook_endpoints/{id}",
     tag = "Webhooks",
     operation_id = "updateWebhookEndpoint",
-    params(("id" = String, Path, description = "The endpoint's id.")),
+    params(("id" = values::EndpointId, Path, description = "The endpoint's id.")),
     request_body(content = UpdateEndpoint, example = json!({"enabled": false})),
     responses((status = 200, description = "The endpoint.", body = objects::WebhookEndpoint),
         Making),
@@ -194,7 +199,7 @@ pub(crate) async fn update(
     path = "/v1/webhook_endpoints/{id}",
     tag = "Webhooks",
     operation_id = "deleteWebhookEndpoint",
-    params(("id" = String, Path, description = "The endpoint's id.")),
+    params(("id" = values::EndpointId, Path, description = "The endpoint's id.")),
     responses((status = 200, description = "What remains.", body = objects::Deleted), Reading),
 )]
 pub(crate) async fn delete(
@@ -214,8 +219,8 @@ pub(crate) async fn delete(
     path = "/v1/webhook_endpoints/{id}/rotate_secret",
     tag = "Webhooks",
     operation_id = "rotateWebhookSecret",
-    params(("id" = String, Path, description = "The endpoint's id."),
-        ("Idempotency-Key" = Option<String>, Header, max_length = 255,
+    params(("id" = values::EndpointId, Path, description = "The endpoint's id."),
+        ("Idempotency-Key" = Option<values::IdempotencyKey>, Header,
             description = "The same key gets the first reply again.")),
     request_body(content = Nothing, description = "Nothing, or an empty object."),
     responses((status = 200, description = "The endpoint, with its new secret.",

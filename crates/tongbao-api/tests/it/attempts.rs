@@ -113,7 +113,7 @@ async fn what_a_payer_cannot_choose_is_a_page_that_leads_back() {
         assert_eq!(choose(&gateway, path, "channel=alipay.page").await.status, 404);
     }
     let long = choose(&gateway, &path, &"x".repeat(2000)).await;
-    assert_eq!(long.status, 503);
+    assert_eq!(long.status, 409);
     let path = format!("/v1/charges/{}", charge["id"].as_str().unwrap());
     assert_eq!(gateway.get(&path).await.json()["attempts"], json!([]));
 }

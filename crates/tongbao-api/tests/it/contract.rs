@@ -17,7 +17,7 @@ fn check(document: &Value, schema: &Value, value: &Value, path: &str) {
         let target = document.pointer(reference.trim_start_matches('#')).unwrap();
         return check(document, target, value, path);
     }
-    if let Some(choices) = schema["oneOf"].as_array() {
+    if let Some(choices) = choices(schema) {
         let fitting = choices.iter().find(|choice| fits(document, choice, value));
         let fitting = fitting.unwrap_or_else(|| panic!("{path}: no choice fits {value}"));
         return check(document, fitting, value, path);
@@ -35,6 +35,10 @@ fn check(document: &Value, schema: &Value, value: &Value, path: &str) {
         Value::Object(fields) => check_object(document, schema, fields, path),
         _ => {}
     }
+}
+
+fn choices(schema: &Value) -> Option<&Vec<Value>> {
+    schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array())
 }
 
 fn check_object(document: &Value, schema: &Value, fields: &Map<String, Value>, path: &str) {
@@ -67,8 +71,11 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> bool {
     if let Some(reference) = schema["$ref"].as_str() {
         return fits(document, document.pointer(reference.trim_start_matches('#')).unwrap(), value);
     }
-    if let Some(choices) = schema["oneOf"].as_array() {
+    if let Some(choices) = choices(schema) {
         return choices.iter().any(|choice| fits(document, choice, value));
+    }
+    if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
+        return false;
     }
     // The examples of `object` tell charges and refunds apart.
     let object = &schema["properties"]["object"]["example"];

@@ -7,19 +7,19 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 use tongbao_api::{ApiSettings, router};
 use tongbao_core::{Backoff, Policy, Polling, Scope};
 use tongbao_engine::{Clock, Egress, Engine, Page, Ports, Setup, Store};
 use tongbao_store::MemoryStore;
-use tongbao_types::{AppName, Mode, Provider, Span};
+use tongbao_types::{AppName, Mode, Provider, Secret, Span};
+use tongbao_web::Stop;
 use tower::ServiceExt;
 
 pub(crate) struct Gateway {
     router: Router,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: Arc<Standing>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Stop,
     pub(crate) key: String,
     pub(crate) live_key: String,
     pub(crate) other_key: String,
@@ -68,7 +68,7 @@ impl Gateway {
             dice: Arc::new(Counting::default()),
         };
         let engine = Engine::new(ports, setup()).unwrap();
-        let stop = CancellationToken::new();
+        let stop = Stop::default();
         let settings = ApiSettings { stop: stop.clone(), ..ApiSettings::default() };
         let (shop, other) = (app("shop"), app("other"));
         let key = async |app: &AppName, mode| {
@@ -189,6 +189,8 @@ fn setup() -> Setup {
         public_url: "https://pay.example".to_owned(),
         egress: Egress::default(),
         call_timeout: Span::from_seconds(5),
+        lease: None,
         callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
+        master_keys: tongbao_engine::MasterKeys::new([&Secret::new([7; 32])]),
     }
 }

@@ -93,3 +93,15 @@ async fn health_answers_without_a_key() {
         assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, r#"{"status":"ok"}"#));
     }
 }
+
+#[tokio::test]
+async fn an_instance_that_will_stop_is_alive_and_not_ready() {
+    let gateway = Gateway::start().await;
+    gateway.stop.soon.cancel();
+    assert_eq!(gateway.public(Method::GET, "/healthz", "").await.status, 200);
+    let answer = gateway.public(Method::GET, "/readyz", "").await;
+    assert_eq!(answer.status, 503);
+    let problem = answer.json();
+    assert_eq!(problem["code"], "unavailable");
+    assert!(problem["detail"].as_str().unwrap().contains("stopping"), "{problem}");
+}

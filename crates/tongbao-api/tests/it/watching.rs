@@ -63,7 +63,7 @@ async fn the_server_can_stop_while_somebody_watches() {
     let id = charge["id"].as_str().unwrap();
     let (_, mut body) = gateway.open(without_key(&format!("/pay/{id}/events"))).await;
     assert_eq!(next(&mut body).await.unwrap()["stage"], "scan");
-    gateway.stop.cancel();
+    gateway.stop.now.cancel();
     assert_eq!(next(&mut body).await, None);
 }
 

@@ -139,6 +139,12 @@ fn each_mistake_of_wechat_s_is_told_by_its_field() {
     let public_key = Some("no key".to_owned());
     let wrong = WechatV3Keys { public_key_id, public_key, ..v3() };
     assert_eq!(field(Keys::WechatV3(wrong)), "public_key");
+    let public_key_id = Some("PUB_KEY_ID_1".to_owned());
+    let public_key = Some(own.public().to_spki_pem());
+    let mistaken = Keys::WechatV3(WechatV3Keys { public_key_id, public_key, ..v3() });
+    let (field_of_own, message) = error(mistaken);
+    assert_eq!(field_of_own, "public_key");
+    assert!(message.contains("the merchant's own"), "{message}");
     let platform_certificates = vec!["no certificate".to_owned()];
     let wrong = WechatV3Keys { platform_certificates, ..v3() };
     assert_eq!(field(Keys::WechatV3(wrong)), "platform_certificates");

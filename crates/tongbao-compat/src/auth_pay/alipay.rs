@@ -25,11 +25,6 @@ pub(super) async fn pay(State(service): State<Service>, AtAlipay(asked): AtAlipa
     }
 }
 
-/// HEAD is for looking; a browser that only looks ahead must not make an order.
-pub(super) async fn no_order() -> StatusCode {
-    StatusCode::METHOD_NOT_ALLOWED
-}
-
 async fn ordered(service: &Service, asked: &Asked) -> Result<Ordered, Error> {
     let what = (Channel::AlipayPage, asked.yuan("totalAmount")?);
     order(service, asked, what, (asked.subject("subject")?, asked.text("body")?)).await

@@ -29,12 +29,11 @@ mod callbacks;
 mod shape;
 mod wechat;
 
-use crate::{Service, both};
-use axum::Router;
+use crate::{Routes, Service, answer, both};
 use axum::routing::{MethodRouter, get, post};
 
 /// What the profile answers.
-pub(crate) fn routes() -> Router<Service> {
+pub(crate) fn routes() -> Routes {
     let routes: [(&str, MethodRouter<Service>); 15] = [
         ("/auth/pay/wx2.0", post(wechat::order)),
         ("/auth/pay/wx", post(wechat::order)),
@@ -43,7 +42,7 @@ pub(crate) fn routes() -> Router<Service> {
         ("/auth/wxpay/refund2.0", post(wechat::refund)),
         ("/auth/wxpay/refundquery2.0", post(wechat::refund_query)),
         ("/auth/wxpay/downloadbill2.0", post(wechat::bill)),
-        ("/auth/alipay/pay2.0", get(alipay::pay).head(alipay::no_order)),
+        ("/auth/alipay/pay2.0", get(alipay::pay).head(answer::only_get)),
         ("/auth/alipay/query2.0", post(alipay::query)),
         ("/auth/alipay/close2.0", post(alipay::close)),
         ("/auth/alipay/refund2.0", post(alipay::refund)),
@@ -52,5 +51,5 @@ pub(crate) fn routes() -> Router<Service> {
         ("/auth/zfb/callback/notify", post(callbacks::notify)),
         ("/auth/zfb/callback/return", get(callbacks::returned)),
     ];
-    routes.into_iter().fold(Router::new(), |router, (path, method)| both(router, path, method))
+    routes.into_iter().fold(Routes::default(), |routes, (path, method)| both(routes, path, method))
 }

@@ -79,7 +79,9 @@ pub(super) fn said_with(mut words: Object, name: &str, value: &str) -> Response 
 /// refusal inside.
 fn status(error: &Error) -> StatusCode {
     match error.code {
-        Code::AuthenticationRequired | Code::InvalidKey => refusal_status(error),
+        Code::AuthenticationRequired | Code::InvalidKey | Code::RateLimited => {
+            refusal_status(error)
+        }
         Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::Unavailable | Code::Conflict => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -108,6 +110,7 @@ fn alipay_refusal(error: &Error) -> Value {
         Code::AuthenticationRequired | Code::InvalidKey => {
             ("40006", "Insufficient Permissions", "isv.insufficient-isv-permissions")
         }
+        Code::RateLimited => ("40004", "Business Failed", "isp.app-call-limited"),
         Code::MissingParameter => ("40001", "Missing Required Arguments", "isv.missing-parameter"),
         code if is_bad_input(code) => ("40002", "Invalid Arguments", "isv.invalid-parameter"),
         Code::Unavailable | Code::Conflict | Code::Internal => {
@@ -143,5 +146,6 @@ mod tests {
         check(Code::BodyTooLarge, ("40002", "isv.invalid-parameter"), 413);
         check(Code::RefundTooLarge, ("40004", "TONGBAO.REFUND_TOO_LARGE"), 200);
         check(Code::Unavailable, ("20000", "isp.unknow-error"), 503);
+        check(Code::RateLimited, ("40004", "isp.app-call-limited"), 429);
     }
 }

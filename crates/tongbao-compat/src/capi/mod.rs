@@ -25,8 +25,7 @@ pub(crate) use notification::{callbacks, function_call, is_success, notification
 
 use crate::fields::Fields;
 use crate::orders::{Failure, Object, id_of};
-use crate::{Service, answer, both, numbers};
-use axum::Router;
+use crate::{Routes, Service, answer, both, numbers};
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -42,15 +41,15 @@ use tongbao_engine::{ChargeFilter, ChargeView, Error, NewCharge, Page};
 use tongbao_types::{Code, Mode, OrderNo, Profile};
 use tongbao_web::ClientAddress;
 
-pub(crate) fn routes() -> Router<Service> {
+pub(crate) fn routes() -> Routes {
     let all = [
         ("/capi/api/v1/charge", post(create)),
         ("/capi/api/v1/charge/{id}", get(read)),
         ("/capi/api/v1/charge/{id}/fetch_pay_url", post(fetch_pay_url)),
         // Without a handler of its own, asking for the headers alone would pay.
-        ("/capi/api/v1/charge/{id}/pay", get(pay).head(async || StatusCode::METHOD_NOT_ALLOWED)),
+        ("/capi/api/v1/charge/{id}/pay", get(pay).head(answer::only_get)),
     ];
-    all.into_iter().fold(Router::new(), |router, (path, methods)| both(router, path, methods))
+    all.into_iter().fold(Routes::default(), |routes, (path, methods)| both(routes, path, methods))
 }
 
 async fn create(
@@ -62,7 +61,8 @@ async fn create(
     let caller = Caller::admit(&service, &headers, address).await?;
     let wanted = Wanted::read(&Fields::of_body(&headers, body).await?)?;
     if let Some(url) = note(&wanted.new.metadata, "notify_url") {
-        service.engine.check_address(url).map_err(|error| error.param("notify_url"))?;
+        let checked = service.engine.check_address(url).await;
+        checked.map_err(|error| error.param("notify_url"))?;
     }
     let scope = caller.scope_of(wanted.livemode)?;
     service.check_accounts(&scope, &wanted)?;

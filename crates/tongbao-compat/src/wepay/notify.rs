@@ -66,7 +66,8 @@ fn merchant_of<'a>(
     named(paid).or_else(|| loaded.attempts.iter().find_map(named))
 }
 
-/// What WeChat said about this very payment.
+/// What WeChat said about this very payment. A notification of another amount was not believed, so
+/// nobody is told its words.
 fn words(
     paid: &Attempt,
     payment: &Payment,
@@ -76,6 +77,7 @@ fn words(
         let is = |name: &str, text: &str| fields.get(name).is_some_and(|value| value == text);
         is("out_trade_no", paid.out_trade_no.as_str())
             && is("transaction_id", payment.trade_no.as_str())
+            && is("total_fee", &payment.amount.0.to_string())
     };
     [ReplyKind::Notice, ReplyKind::Query].into_iter().find_map(|kind| {
         let reply = replies.iter().find(|reply| reply.kind == kind)?;
@@ -116,6 +118,41 @@ fn china_time(moment: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tongbao_core::AttemptState;
+    use tongbao_types::{Channel, Fen, Mint, OutTradeNo, TradeNo};
+
+    #[test]
+    fn words_that_were_not_believed_are_told_to_nobody() {
+        let number = OutTradeNo::new("order-0001").unwrap();
+        let mut mint = Mint::new(Timestamp::from_seconds(1), [1; 10]);
+        let (id, charge, at) = (mint.id(), mint.id(), mint.now());
+        let trade_no = TradeNo::new("4200000263").unwrap();
+        let paid = Attempt {
+            id,
+            charge,
+            channel: Channel::WechatJsapi,
+            account: AccountName::new("shop").unwrap(),
+            out_trade_no: number,
+            state: AttemptState::Awaiting,
+            payer: None,
+            action: None,
+            created_at: at,
+        };
+        let (amount, payer, remark) = (Fen(1200), None, None);
+        let payment = Payment { attempt: id, amount, trade_no, paid_at: at, payer, remark };
+        let reply = |kind: ReplyKind, fee: &str| {
+            let body = json!({"out_trade_no": "order-0001", "transaction_id": "4200000263",
+                "total_fee": fee});
+            ProviderReply { charge, kind, body: body.to_string(), at }
+        };
+        let told = |replies: &[ProviderReply]| {
+            words(&paid, &payment, replies).map(|fields| fields["total_fee"].clone())
+        };
+        let (wrong, right) = (reply(ReplyKind::Notice, "1199"), reply(ReplyKind::Query, "1200"));
+        assert_eq!(told(&[reply(ReplyKind::Notice, "1200")]), Some(json!("1200")));
+        assert_eq!(told(std::slice::from_ref(&wrong)), None);
+        assert_eq!(told(&[wrong, right]), Some(json!("1200")));
+    }
 
     #[test]
     fn a_moment_is_written_as_wechat_writes_it() {

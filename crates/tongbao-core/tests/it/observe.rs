@@ -3,8 +3,8 @@
 use crate::world::{World, awaiting, mint, paid, paid_but, refused};
 use tongbao_core::rules::{begin_close, finish_if_idle, look_begins, look_found_nothing};
 use tongbao_core::{
-    AttemptState, Changes, ChargeState, CloseReason, EventKind, Fact, JobKind, Loaded, NextLook,
-    Source,
+    Action, AttemptState, Changes, ChargeState, CloseReason, EventKind, Fact, JobKind, Loaded,
+    NextLook, Source,
 };
 use tongbao_types::{Code, Fen, Mint};
 
@@ -48,6 +48,22 @@ fn a_payment_before_the_orders_answer_counts_and_the_answer_changes_nothing() {
     assert_eq!(world.observe(0, Source::Notice, paid("t1")), Ok(true));
     assert_eq!(world.observe(0, Source::Reply, awaiting()), Ok(false));
     assert_eq!(world.status(), "succeeded");
+}
+
+/// Two placed it at the same time; which code is void is not known, so a third is asked for.
+#[test]
+fn a_second_code_replaces_the_first_only_if_it_was_asked_for_because_of_that() {
+    let code = |text: &str| {
+        Fact::Awaiting(Some(Action::QrCode { code_url: format!("weixin://wxpay/{text}") }))
+    };
+    for source in [Source::Reply, Source::Poll] {
+        let mut world = World::with_attempts(1);
+        assert_eq!(world.observe(0, Source::Reply, code("first")), Ok(true));
+        assert_eq!(world.observe(0, source, code("second")), Ok(false));
+        assert_eq!(world.observe(0, Source::Sync, code("third")), Ok(true));
+        let Fact::Awaiting(third) = code("third") else { unreachable!() };
+        assert_eq!(world.loaded.attempts[0].action, third);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::world::{AMOUNT, World, awaiting, paid, paid_but};
 use tongbao_core::{
     AttemptState, ChargeState, EventKind, Fact, JobKind, Policy, RefundCause, Source, Unexpected,
 };
-use tongbao_types::{Channel, Code, Fen};
+use tongbao_types::{Channel, Code, Fen, Span};
 
 fn closed(policy: Policy) -> World {
     let mut world = World::with_attempts(1);
@@ -144,4 +144,46 @@ fn a_scanned_code_is_paid_at_once_or_looked_at_every_five_seconds_for_forty_five
     assert_eq!(next(9, 45), NextLook::Close);
     assert_eq!(world.observe(0, Source::Reply, paid("t0")), Ok(true));
     assert_eq!((world.status(), world.jobs.len()), ("succeeded", 0));
+}
+
+/// A process that stood still between writing an order and placing it.
+#[test]
+fn an_order_that_is_seen_open_after_its_close_is_closed_once_more() {
+    for (source, fact) in [
+        (Source::Reply, awaiting()),
+        (Source::Poll, Fact::Awaiting(None)),
+        (Source::Sync, Fact::Awaiting(None)),
+        (Source::Notice, Fact::Awaiting(None)),
+    ] {
+        let mut world = closed(Policy::default());
+        let close = JobKind::CloseAttempt(world.attempt(0), world.loaded.charge.id);
+        assert!(!world.promised(close));
+        assert_eq!(world.observe(0, source, fact), Ok(true), "{source:?}");
+        assert!(world.promised(close), "{source:?}");
+        assert_eq!(world.status(), "closed");
+        assert_eq!(world.loaded.attempts[0].state.status(), "closed");
+        // The second close says what the first one said.
+        assert_eq!(world.observe(0, Source::Close, Fact::Closed), Ok(false));
+    }
+}
+
+/// The process may have died when it had placed it, so that nobody tells.
+#[test]
+fn a_close_of_an_order_that_nobody_has_answered_for_is_followed_by_a_look() {
+    let look = |world: &World| JobKind::PollAttempt(world.attempt(0), world.loaded.charge.id);
+    for channel in [Channel::WechatNative, Channel::WechatMicropay, Channel::AlipayQr] {
+        let mut world = World::with_channels(&[channel]);
+        world.close();
+        assert!(!world.promised(look(&world)), "a close is promised in its place");
+        world.observe(0, Source::Close, Fact::Closed).unwrap();
+        assert!(world.promised(look(&world)), "{channel}");
+        let (_, run_at) = world.jobs[&look(&world).key()];
+        assert_eq!(run_at, world.loaded.charge.expires_at + Span::from_seconds(60));
+    }
+    let known = closed(Policy::default());
+    assert!(!known.promised(look(&known)), "whoever placed it has told so");
+    // That the provider has closed it itself shows that it was there.
+    let mut there = World::with_attempts(1);
+    there.observe(0, Source::Poll, Fact::Closed).unwrap();
+    assert!(!there.promised(look(&there)));
 }

@@ -284,7 +284,9 @@ impl World {
             }
             JobKind::CloseAttempt(id, _) => {
                 let index = index(self, id);
-                self.observe(index, Source::Close, Fact::Closed).unwrap();
+                if !self.observe(index, Source::Close, Fact::Closed).unwrap() {
+                    self.jobs.remove(&kind.key());
+                }
             }
             JobKind::ExpireCharge(_) => {
                 self.close_since(CloseReason::Expired);

@@ -11,7 +11,7 @@ use tongbao_channels::{
     BILL_HEAD_BYTES, BillFault, BillFetch, BillHead, BillPlan, BillStep, Checked, Doubt, Refusal,
     Reply, check_bill,
 };
-use tongbao_types::{BillId, Code, HttpResponse, Provider, Span};
+use tongbao_types::{BillId, Bug, Code, HttpResponse, Provider, Span, is_planted};
 
 /// No bill is larger, as it travels.
 const BILL_BYTES_MAX: usize = 4 << 30;
@@ -179,7 +179,10 @@ impl Engine {
         let mut kept = KeptBill { id, key, packing, bytes, parts, lines: None, fetched_at };
         let form = form(provider, &kept);
         let permit = self.bill_desk().reader().await?;
-        let check = move |input: &mut parts::Parts| check_bill(form, sha1.as_deref(), input);
+        let check = move |input: &mut parts::Parts| match is_planted(Bug::BillUnchecked) {
+            true => Ok(Checked::Readable(0)),
+            false => check_bill(form, sha1.as_deref(), input),
+        };
         let checked = parts::read(self.store(), &kept, check).await;
         drop(permit);
         kept.lines = match checked.map_err(|error| parts::name_provider(error, provider))? {

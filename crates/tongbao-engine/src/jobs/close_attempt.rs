@@ -22,7 +22,11 @@ impl Engine {
     ) -> Result<(), Error> {
         let loaded = self.load(charge).await?;
         let attempt = loaded.attempt(attempt).cloned();
-        let Some(attempt) = attempt.filter(|attempt| attempt.state == AttemptState::Closing) else {
+        // One that is closed has this job only if it was seen open since.
+        let is_to_close = |attempt: &Attempt| {
+            matches!(attempt.state, AttemptState::Closing | AttemptState::Closed { .. })
+        };
+        let Some(attempt) = attempt.filter(is_to_close) else {
             return self.settle(finish(job)).await;
         };
         let account = self.account_of(&attempt)?;

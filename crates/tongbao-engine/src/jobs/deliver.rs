@@ -77,11 +77,36 @@ impl Engine {
         };
         let id = loaded.event.event.id.to_string();
         let body = loaded.event.body.as_bytes();
-        let signed = signed_headers(endpoint, &id, self.clock().wall(), body);
+        let signed = self.signed_headers(endpoint, &id, body);
         Sent::Answered(match signed {
             Ok(headers) => self.post(&endpoint.url, headers, Bytes::copy_from_slice(body)).await,
             Err(error) => Err(error),
         })
+    }
+
+    /// A secret that does not open signs nothing: the try fails and says which key is wanted.
+    fn signed_headers(
+        &self,
+        endpoint: &Endpoint,
+        id: &str,
+        body: &[u8],
+    ) -> Result<Vec<(String, String)>, WireError> {
+        let wall = self.clock().wall();
+        let secrets = self.signing_secrets(endpoint, wall);
+        let mut signatures = Vec::new();
+        for secret in secrets.map_err(|error| WireError::Forbidden(error.to_string()))? {
+            let secret = WebhookSecret::read(secret.expose());
+            let secret = secret.map_err(|error| WireError::Forbidden(error.to_string()))?;
+            signatures.push(webhook::sign(&secret, id, wall.as_seconds(), body));
+        }
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        let mut headers = headers();
+        headers.extend([
+            header("webhook-id", id.to_owned()),
+            header("webhook-timestamp", wall.as_seconds().to_string()),
+            header("webhook-signature", signatures.join(" ")),
+        ]);
+        Ok(headers)
     }
 
     /// The profile makes the message anew each time, from how the charge stands.
@@ -135,30 +160,6 @@ enum Sent {
     Nobody(String),
     /// An answer, or none this time.
     Answered(Result<HttpResponse, WireError>),
-}
-
-fn signed_headers(
-    endpoint: &Endpoint,
-    id: &str,
-    wall: Timestamp,
-    body: &[u8],
-) -> Result<Vec<(String, String)>, WireError> {
-    let old = endpoint.secret_old.as_ref().filter(|(_, until)| wall < *until);
-    let secrets = std::iter::once(&endpoint.secret).chain(old.map(|(secret, _)| secret));
-    let mut signatures = Vec::new();
-    for secret in secrets {
-        let secret = WebhookSecret::read(secret.expose());
-        let secret = secret.map_err(|error| WireError::Forbidden(error.to_string()))?;
-        signatures.push(webhook::sign(&secret, id, wall.as_seconds(), body));
-    }
-    let header = |name: &str, value: String| (name.to_owned(), value);
-    let mut headers = headers();
-    headers.extend([
-        header("webhook-id", id.to_owned()),
-        header("webhook-timestamp", wall.as_seconds().to_string()),
-        header("webhook-signature", signatures.join(" ")),
-    ]);
-    Ok(headers)
 }
 
 fn headers() -> Vec<(String, String)> {

@@ -4,6 +4,7 @@
 //! finds nothing new the second time.
 
 use super::{CONTRADICTION, finish};
+use crate::attempts::offered;
 use crate::charges::is_still_open;
 use crate::orders::Learnt;
 use crate::writes::Beside;
@@ -46,9 +47,11 @@ impl Engine {
         let mut loaded = loaded;
         if let Learnt::Fact(fact) = learnt {
             let ends = !is_still_open(&fact);
+            let offered = (attempt.id, offered(&fact));
             let observation = Self::observation(attempt, Source::Poll, fact);
             let beside = Beside { finish: ends.then_some(job), ..Beside::default() };
-            loaded = match self.conclude(loaded, attempt.id, &observation, &beside).await? {
+            let now = self.conclude(loaded, attempt.id, &observation, &beside).await?;
+            loaded = match self.place_anew_if_overtaken(now, offered, &Beside::default()).await? {
                 Some(_) if ends => return Ok(()),
                 Some(now) => now,
                 None => {
@@ -86,6 +89,9 @@ impl Engine {
                 return self.settle(finish(job)).await;
             }
             if !loaded.charge.state.is_pending() || !is_open {
+                if attempt.state == AttemptState::Placing && why.is_some() {
+                    self.look_if_closed(id, attempt.id).await?;
+                }
                 return self.settle(finish(job)).await;
             }
             let now = self.clock().now();
@@ -116,11 +122,11 @@ impl Engine {
     }
 
     /// One look at an order that was closed here while the provider did not know it yet, or about
-    /// which something was said after its end. Only a payment would be news.
+    /// which something was said after its end. News would be a payment, or that it is open.
     async fn look_late(&self, job: &Job, loaded: Loaded, attempt: &Attempt) -> Result<(), Error> {
         let account = self.account_of(attempt)?;
         match self.query(&account, attempt).await {
-            Learnt::Fact(fact @ Fact::Paid(_)) => {
+            Learnt::Fact(fact @ (Fact::Paid(_) | Fact::Awaiting(_))) => {
                 let observation = Self::observation(attempt, Source::Poll, fact);
                 let beside = Beside { finish: Some(job), ..Beside::default() };
                 match self.conclude(loaded, attempt.id, &observation, &beside).await? {

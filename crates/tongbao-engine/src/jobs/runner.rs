@@ -4,27 +4,30 @@
 //! whoever promises something sooner wakes it. A million waiting jobs cost nothing.
 
 use crate::{Engine, Error};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tongbao_core::{Job, JobChange, JobKind};
-use tongbao_types::{Code, Span, Timestamp};
+use tongbao_types::{Code, JobId, Span, Timestamp};
 
 pub(crate) struct Runner {
     deliveries: Semaphore,
     sleeps_until: AtomicI64,
     pruned_at: AtomicI64,
     wake: Notify,
+    under_way: Mutex<HashMap<JobId, Job>>,
 }
 
 impl Default for Runner {
     fn default() -> Runner {
         let (sleeps_until, pruned_at) = (AtomicI64::new(i64::MAX), AtomicI64::new(i64::MIN));
         let deliveries = Semaphore::new(DELIVERIES_AT_ONCE);
-        Runner { deliveries, sleeps_until, pruned_at, wake: Notify::new() }
+        let (wake, under_way) = (Notify::new(), Mutex::default());
+        Runner { deliveries, sleeps_until, pruned_at, wake, under_way }
     }
 }
 
@@ -39,6 +42,26 @@ impl Runner {
 
     fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    fn begins(&self, job: &Job) {
+        self.lock().insert(job.id, job.clone());
+    }
+
+    /// A lease may have been lost and won again meanwhile.
+    fn ends(&self, job: &Job) {
+        let mut under_way = self.lock();
+        if under_way.get(&job.id).is_some_and(|other| other.epoch == job.epoch) {
+            under_way.remove(&job.id);
+        }
+    }
+
+    fn under_way(&self) -> Vec<Job> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Job>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,9 +78,13 @@ const PRUNE_EVERY: Span = Span::from_seconds(3600);
 /// Nobody repeats a request after so long.
 const IDEMPOTENCY_KEYS_LIVE: Span = Span::from_seconds(7 * 86_400);
 const AFTER_AN_ERROR: Duration = Duration::from_secs(1);
+/// Runs that are under way at the end have so long; a delivery may take as much.
+const LAST_RUNS: Duration = Duration::from_secs(16);
+/// And then so long to give back what is still under way.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// Runs due jobs until `stop`; returns when those in flight are done.
+    /// Runs due jobs until `stop`; returns when those in flight are done or were given back.
     pub async fn run_jobs(&self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let places = Arc::new(Semaphore::new(AT_ONCE));
@@ -75,7 +102,9 @@ impl Engine {
             }
         }
         tasks.close();
-        tasks.wait().await;
+        if tokio::time::timeout(LAST_RUNS, tasks.wait()).await.is_err() {
+            let _database_away = tokio::time::timeout(LAST_WORDS, self.give_all_back()).await;
+        }
         self.write_all_refusals().await;
     }
 
@@ -109,7 +138,9 @@ impl Engine {
             let place = Arc::clone(places).acquire_owned().await;
             let engine = self.clone();
             tasks.spawn(async move {
+                engine.runner().begins(&job);
                 engine.run_leased(&job).await;
+                engine.runner().ends(&job);
                 drop(place);
                 engine.runner().wake();
             });
@@ -168,15 +199,48 @@ impl Engine {
             let runs = job.runs;
             tracing::warn!(job.kind = name, job.id = %job.id, job.runs = runs, %error, "put off");
         }
-        let wait = Span::from_seconds(2).times(1_i64 << job.runs.min(8));
+        // The job is not to blame for a database that was away.
+        let runs = if error.code == Code::Unavailable { 0 } else { job.runs.min(8) };
+        let wait = Span::from_seconds(2).times(1_i64 << runs);
         let again = JobChange::Again {
             id: job.id,
             epoch: job.epoch,
             run_at: self.clock().now() + wait,
             error: Some(error.to_string()),
         };
-        if let Err(error) = self.settle(again).await {
-            tracing::debug!(job.id = %job.id, %error, "the job is not ours any more");
+        let given_back = tokio::time::timeout(self.lease().std(), self.give_back(again)).await;
+        if !matches!(given_back, Ok(Ok(()))) {
+            tracing::debug!(job.id = %job.id, "the job is not ours any more");
+        }
+    }
+
+    /// The database may be what is away: then the job shall not wait for the end of its lease once
+    /// it is there again.
+    async fn give_back(&self, job: JobChange) -> Result<(), Error> {
+        loop {
+            match self.settle(job.clone()).await {
+                Err(error) if error.code == Code::Unavailable => {
+                    tokio::time::sleep(AFTER_AN_ERROR).await;
+                }
+                given_back => return given_back,
+            }
+        }
+    }
+
+    /// At the end: runs that nobody waits for any longer are given back, to be run again at once
+    /// by another instance or by the next process. Each may run twice.
+    async fn give_all_back(&self) {
+        let jobs = self.runner().under_way();
+        if jobs.is_empty() {
+            return;
+        }
+        tracing::warn!(count = jobs.len(), "jobs were still under way and are given back");
+        let run_at = self.clock().now();
+        for job in jobs {
+            let again = JobChange::Again { id: job.id, epoch: job.epoch, run_at, error: None };
+            if let Err(error) = self.settle(again).await {
+                tracing::debug!(job.id = %job.id, %error, "the job is not ours any more");
+            }
         }
     }
 
@@ -184,10 +248,5 @@ impl Engine {
         let run_at = self.clock().now() + DELIVERY_WAITS;
         let error = Some("too many deliveries were under way".to_owned());
         self.settle(JobChange::Again { id: job.id, epoch: job.epoch, run_at, error }).await
-    }
-
-    /// Longer than any run can take.
-    fn lease(&self) -> Span {
-        self.polling().ttl.max(self.call_timeout()).times(3) + Span::from_seconds(30)
     }
 }

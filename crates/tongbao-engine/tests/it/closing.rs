@@ -1,8 +1,9 @@
 //! Closing: at the provider first, then here, and never over a payment.
 
-use crate::provider::{Kind, Mischief, Op, TradeStatus};
+use crate::provider::{Gate, Kind, Mischief, Op, TradeStatus};
 use crate::world::{ORDER_NO, World, id, shop};
 use serde_json::Value;
+use std::sync::Arc;
 use tongbao_engine::Clock;
 use tongbao_types::{Code, Span};
 
@@ -254,6 +255,58 @@ async fn a_close_of_an_order_whose_placing_is_under_way_ends_closed() {
         world.until_nothing_is_left().await;
         assert_eq!(world.now(&created).await["status"], "closed");
     }
+}
+
+/// A process stood still between writing an order and placing it. It tells what it has done, or
+/// dies before it can.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_was_placed_after_its_close_is_closed_once_more() {
+    for kind in [Kind::V2Md5, Kind::V3PublicKey] {
+        for tells in [true, false] {
+            let world = World::of(kind);
+            let gate = world.provider().hold(Op::Place);
+            let closing = async {
+                gate.reached().await;
+                let charge = world.all_charges().await.remove(0);
+                assert_eq!(close(&world, &charge).await, Ok("closed"), "{kind:?}");
+                world.provider().reopen(ORDER_NO);
+                gate.open();
+                charge
+            };
+            let charge = if tells {
+                tokio::join!(closing, world.order()).0
+            } else {
+                tokio::select! { biased; charge = closing => charge, _ = world.order() => panic!() }
+            };
+            let stands = || world.provider().trade(ORDER_NO).status;
+            assert_eq!(stands(), TradeStatus::Open);
+            let wait = if tells { 1 } else { 35 + 61 };
+            world.advance(Span::from_seconds(wait)).await;
+            assert_eq!(stands(), TradeStatus::Closed, "{kind:?} {tells}");
+            assert_eq!(world.now(&charge).await["status"], "closed");
+            world.until_nothing_is_left().await;
+        }
+    }
+}
+
+/// The last look is over too, and nobody knows what came of the order.
+#[tokio::test(start_paused = true)]
+async fn an_order_of_unknown_outcome_after_its_close_is_looked_at() {
+    let world = World::v2();
+    let gate = Arc::new(Gate::default());
+    world.provider().next(Op::Place, Mischief::HoldAndLose(Arc::clone(&gate)));
+    let closing = async {
+        gate.reached().await;
+        let charge = world.all_charges().await.remove(0);
+        assert_eq!(close(&world, &charge).await, Ok("closed"));
+        world.until_nothing_is_left().await;
+        world.provider().reopen(ORDER_NO);
+        gate.open();
+    };
+    let (created, ()) = tokio::join!(world.order(), closing);
+    assert_eq!(created["status"], "closed");
+    world.until_nothing_is_left().await;
+    assert_eq!(world.provider().trade(ORDER_NO).status, TradeStatus::Closed);
 }
 
 /// Nothing is closed and nothing is paid until a person has looked; the reason stands there.

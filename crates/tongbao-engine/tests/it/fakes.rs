@@ -9,11 +9,12 @@ use tongbao_core::{Delivery, Endpoint, Job, Loaded, ProviderReply, Refund, Scope
 use tongbao_crypt::digest;
 use tongbao_engine::{
     ApiKey, ChargeFilter, Clock, Commit, CommitError, DeliveryFilter, Dice, EventFilter,
-    IdempotencyRow, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
+    IdempotencyRow, KeptSecret, LoadedDelivery, Page, RefundFilter, Store, StoreError, StoredEvent,
 };
 use tongbao_store::MemoryStore;
 use tongbao_types::{
-    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Span, Timestamp,
+    AccountName, AppName, ChargeId, DeliveryId, EventId, OutTradeNo, RefundId, Sealed, Span,
+    Timestamp,
 };
 
 /// Business time and real time, each moved by hand.
@@ -119,6 +120,8 @@ pub(crate) struct TrappedStore {
     /// Leases are as short as [`LEASE_OF_THE_DEAD`], since their holder will not live.
     pub(crate) forgets_leases: AtomicBool,
     pub(crate) n_commits: AtomicUsize,
+    /// The next commit is written and called stale.
+    pub(crate) calls_stale: AtomicBool,
     /// Whoever has read endpoints waits for this, so that a test can make all of them wait.
     pub(crate) endpoints_turn: tokio::sync::Mutex<()>,
     /// The next one who has read endpoints waits here.
@@ -141,6 +144,13 @@ impl TrappedStore {
         TrappedStore { trap, ..TrappedStore::default() }
     }
 
+    async fn pass_endpoints_gate(&self) {
+        let gate = self.endpoints_gate.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.wait().await;
+        }
+    }
+
     /// What is in the store, past all traps.
     pub(crate) fn memory(&self) -> &MemoryStore {
         &self.memory
@@ -153,6 +163,9 @@ impl Store for TrappedStore {
         self.gate().await?;
         self.memory.commit(commit).await?;
         self.n_commits.fetch_add(1, Ordering::SeqCst);
+        if self.calls_stale.swap(false, Ordering::SeqCst) {
+            return Err(CommitError::Stale);
+        }
         Ok(self.gate().await?)
     }
 
@@ -226,10 +239,7 @@ impl Store for TrappedStore {
     async fn endpoints(&self, scope: &Scope) -> Result<Vec<Endpoint>, StoreError> {
         self.gate().await?;
         let read = self.memory.endpoints(scope).await;
-        let gate = self.endpoints_gate.lock().unwrap().take();
-        if let Some(gate) = gate {
-            gate.wait().await;
-        }
+        self.pass_endpoints_gate().await;
         let _turn = self.endpoints_turn.lock().await;
         read
     }
@@ -259,6 +269,23 @@ impl Store for TrappedStore {
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.gate().await?;
         self.memory.next_due().await
+    }
+
+    async fn all_endpoints(&self) -> Result<Vec<Endpoint>, StoreError> {
+        self.gate().await?;
+        let read = self.memory.all_endpoints().await;
+        self.pass_endpoints_gate().await;
+        read
+    }
+
+    async fn secret_replies(&self) -> Result<Vec<KeptSecret>, StoreError> {
+        self.gate().await?;
+        self.memory.secret_replies().await
+    }
+
+    async fn reseal(&self, kept: &KeptSecret, anew: &Sealed) -> Result<bool, StoreError> {
+        self.gate().await?;
+        self.memory.reseal(kept, anew).await
     }
 
     async fn idempotency(
@@ -294,7 +321,7 @@ impl Store for TrappedStore {
         self.memory.prune(before).await
     }
 
-    async fn ready(&self) -> Result<(), StoreError> {
+    async fn ready(&self) -> Result<(), CommitError> {
         self.gate().await?;
         self.memory.ready().await
     }

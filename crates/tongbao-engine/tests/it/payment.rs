@@ -32,7 +32,7 @@ async fn check_a_payment_by_notice(kind: Kind) {
     told.sort_by_key(|one| one.body()["sequence"].as_i64());
     let kinds: Vec<String> = told.iter().map(|one| one.kind()).collect();
     assert_eq!(kinds, ["charge.created", "charge.attempted", "charge.succeeded"], "{kind:?}");
-    let secret = endpoint.secret.unwrap();
+    let secret = endpoint.secret.unwrap().expose().clone();
     assert!(told.iter().all(|one| one.is_signed_with(&secret)));
     assert_eq!(told[2].body()["data"]["object"]["status"], "succeeded");
     assert_eq!(world.n_calls(Op::Query), 0, "nobody needed to ask");

@@ -7,13 +7,17 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tongbao_engine::{DeliveryFilter, DeliveryView, EndpointPatch, EventFilter, NewEndpoint};
-use tongbao_types::{Code, EndpointId, Mode, Span};
+use tongbao_types::{Code, EndpointId, Mode, Secret, Span};
 
 const DAY: Span = Span::from_seconds(86_400);
 
 async fn deliveries(world: &World) -> Vec<DeliveryView> {
     let filter = DeliveryFilter::default();
     world.engine.deliveries(&shop(), &filter, page(100)).await.unwrap().data
+}
+
+fn shown(secret: Option<Secret<String>>) -> String {
+    secret.unwrap().expose().clone()
 }
 
 async fn patch(world: &World, endpoint: &str, patch: EndpointPatch) {
@@ -46,8 +50,8 @@ async fn an_endpoint_gets_what_it_named_and_poll_events_by_name_alone() {
 async fn the_old_secret_signs_for_a_day_after_a_rotation() {
     let world = World::v2();
     let endpoint = world.endpoint(&["charge.created"]).await;
-    let (old, at) = (endpoint.secret.unwrap(), endpoint.id.parse().unwrap());
-    let new = world.engine.rotate_secret(&shop(), at).await.unwrap().secret.unwrap();
+    let (old, at) = (shown(endpoint.secret), endpoint.id.parse().unwrap());
+    let new = shown(world.engine.rotate_secret(&shop(), at).await.unwrap().secret);
     assert_ne!(old, new);
     assert!(world.engine.endpoint(&shop(), at).await.unwrap().secret.is_none());
     for (n, (wait, old_signs)) in
@@ -153,6 +157,7 @@ async fn addresses_inside_are_refused_when_saved_and_again_at_each_try() {
     let store = world.store.memory();
     let mut kept = tongbao_engine::Store::endpoints(store, &shop()).await.unwrap().remove(0);
     kept.url = "http://10.0.0.1/".to_owned();
+    kept.version += 1;
     let commit = tongbao_engine::Commit { endpoint: Some(kept), ..Default::default() };
     tongbao_engine::Store::commit(store, commit).await.unwrap();
     world.order().await;
@@ -283,4 +288,29 @@ async fn receivers_that_hang_keep_no_order_waiting() {
     };
     let ((), n_looks) = tokio::join!(world.engine.run_jobs(stop.clone()), looks);
     assert_eq!(n_looks, n_orders);
+}
+
+/// A name is as good as what it leads to, when it is made and when it is changed.
+#[tokio::test(start_paused = true)]
+async fn a_name_that_leads_inside_is_refused_and_not_kept() {
+    let world = World::v2();
+    let new = |url: &str| NewEndpoint {
+        url: url.to_owned(),
+        events: Vec::new(),
+        description: None,
+        enabled: true,
+    };
+    let inside = "https://hook.inside.example/x";
+    let error = world.engine.create_endpoint(&shop(), new(inside)).await.unwrap_err();
+    assert_eq!((error.code, error.param.as_deref()), (Code::UrlForbidden, Some("url")));
+    assert_eq!(error.message, "Not allowed: hook.inside.example is inside.");
+    let made = world.engine.create_endpoint(&shop(), new("https://shop.example/x")).await.unwrap();
+    let patch = EndpointPatch { url: Some(inside.to_owned()), ..EndpointPatch::default() };
+    let id: EndpointId = made.id.parse().unwrap();
+    let error = world.engine.update_endpoint(&shop(), id, patch.clone()).await.unwrap_err();
+    assert_eq!(error.code, Code::UrlForbidden);
+    assert_eq!(world.engine.endpoint(&shop(), id).await.unwrap().url, "https://shop.example/x");
+    let other = scope("other", Mode::Test);
+    let error = world.engine.update_endpoint(&other, id, patch).await.unwrap_err();
+    assert_eq!(error.code, Code::NotFound, "whose it is comes first");
 }

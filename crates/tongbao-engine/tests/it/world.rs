@@ -18,12 +18,12 @@ use tongbao_core::{Backoff, Payer, Policy, Polling, RefundDraft, Scope};
 use tongbao_crypt::webhook::{self, WebhookSecret};
 use tongbao_engine::{
     Account, App, ChargeView, Clock, Egress, EndpointView, Engine, Error, EventFilter,
-    IdempotentRequest, NewAttempt, NewCharge, NewEndpoint, NewRefund, Outgoing, Page, Ports, Reach,
-    Reply, Setup, Store, Wire, WireError,
+    IdempotentRequest, MasterKeys, NewAttempt, NewCharge, NewEndpoint, NewRefund, Outgoing, Page,
+    Ports, Reach, Reply, Setup, Store, Wire, WireError,
 };
 use tongbao_types::{
     Amount, AppName, Channel, ChargeId, Code, Fen, HttpRequest, HttpResponse, Mode, OrderNo,
-    RefundId, Span, Timestamp,
+    RefundId, Secret, Span, Timestamp,
 };
 
 pub(crate) const POLLING: Polling = Polling {
@@ -126,6 +126,10 @@ impl Wire for Net {
         let limit = outgoing.timeout.std();
         let answer = tokio::time::timeout(limit, self.carry(&outgoing)).await;
         answer.unwrap_or(Err(WireError::TimedOut(limit)))
+    }
+
+    async fn look_up(&self, host: &str) -> Result<(), String> {
+        if host.ends_with(".inside.example") { Err(format!("{host} is inside")) } else { Ok(()) }
     }
 }
 
@@ -255,8 +259,17 @@ impl World {
 
     /// Another process over the same database.
     pub(crate) fn restart(&mut self) {
+        self.engine = self.another();
+    }
+
+    /// An instance more, over the same database.
+    pub(crate) fn another(&self) -> Engine {
         let parts = (&self.store, &self.net, &self.clock, &self.dice);
-        self.engine = engine(parts, (self.kind, &self.is_hindered), self.polling, self.policy);
+        engine(parts, (self.kind, &self.is_hindered), self.polling, self.policy)
+    }
+
+    pub(crate) fn dice(&self) -> &SeededDice {
+        &self.dice
     }
 
     pub(crate) fn provider(&self) -> &Provider {
@@ -382,6 +395,10 @@ impl World {
         let events = events.iter().map(|name| (*name).to_owned()).collect();
         let new = NewEndpoint { url: url.to_owned(), events, description: None, enabled: true };
         self.engine.create_endpoint(&shop(), new).await.unwrap()
+    }
+
+    pub(crate) fn clock_wall(&self) -> Timestamp {
+        self.clock.wall()
     }
 
     pub(crate) fn pay(&self, charge: &Value) {
@@ -532,7 +549,14 @@ fn engine(
         public_url: "https://pay.test".to_owned(),
         egress: Egress::default(),
         call_timeout: CALL_TIMEOUT,
+        lease: None,
         callbacks: std::sync::Arc::new(tongbao_engine::NoCallbacks),
+        master_keys: master_keys(),
     };
     Engine::new(ports, setup).unwrap()
+}
+
+/// What seals in every world.
+pub(crate) fn master_keys() -> MasterKeys {
+    MasterKeys::new([&Secret::new([7; 32])])
 }

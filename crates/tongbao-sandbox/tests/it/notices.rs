@@ -101,3 +101,18 @@ async fn a_listed_notification_can_be_replayed() {
     let replayed = HttpRequest { headers, body, ..sent };
     assert!(v3::receive(&shop.merchant, &shop.keys, &replayed, stand.now()).is_ok());
 }
+
+/// Whoever reaches a sandbox reads what was answered to its notifications.
+#[tokio::test]
+async fn a_clouds_secrets_are_not_fetched_for_whoever_orders() {
+    let stand = Stand::start().await;
+    let shop = Shop::by_certificate(&stand);
+    let url = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
+    let code = shop.place(&wechat_v3::order("T20261121001", url)).await.unwrap();
+    stand.pay(&code).await;
+    let listed = stand.tried(1).await;
+    assert_eq!((&listed["url"], &listed["delivered"]), (&json!(url), &json!(false)));
+    let tried = &listed["tries"][0];
+    assert!(tried["status"].is_null(), "{tried}");
+    assert!(tried["body"].as_str().unwrap().starts_with("not sent: 169.254.169.254"), "{tried}");
+}

@@ -1,17 +1,20 @@
 //! The checkers: what must be true when a life has come to rest. They read the sandboxes' trades,
 //! the store and the received webhooks, and share no function with the rules that they check.
 
+mod bills;
+mod callbacks;
 mod charges;
 mod events;
 mod money;
 mod replies;
 
+use crate::coverage::Coverage;
 use crate::hooks;
 use crate::ledger::Violation;
 use crate::life::Life;
 use crate::providers::SeenTrade;
 use crate::providers::{Merchant, credentials};
-use tongbao_core::{Delivery, Endpoint, Loaded};
+use tongbao_core::{Delivery, Endpoint, EventKind, Loaded};
 use tongbao_engine::{
     ChargeFilter, DeliveryFilter, EventFilter, Page, Store, StoreError, StoredEvent,
 };
@@ -44,11 +47,38 @@ pub(crate) async fn all(life: &Life) -> Found {
                 charges::check(&end, &mut found);
                 events::check(&end, &mut found);
                 replies::check(&end, &mut found);
+                callbacks::check(&end, &mut found);
+                bills::check(&end, &mut found);
             }
             Err(error) => wrong(&mut found, "store", error.to_string()),
         }
     }
     found
+}
+
+/// Counts how charges have ended.
+pub(crate) async fn cover(life: &Life, merchant: Merchant, coverage: &Coverage) {
+    let Ok(end) = read(life, merchant).await else { return };
+    let shop = life.plan.shops.iter().find(|shop| shop.merchant == merchant);
+    let kinds = shop.into_iter().flat_map(|shop| &shop.accounts);
+    for attempt in end.charges.iter().flat_map(|loaded| &loaded.attempts) {
+        if let Some(kind) = kinds.clone().find(|kind| kind.name(merchant) == attempt.account) {
+            let (channel, state) = (attempt.channel, attempt.state.status());
+            coverage.count(format_args!("{kind:?} {channel}: {state}"));
+        }
+    }
+    for charge in end.charges.iter().map(|loaded| &loaded.charge) {
+        if let Some(profile) = charge.profile {
+            coverage.count(format_args!("{profile}: {}", charge.state.status()));
+        }
+    }
+    for stored in &end.events {
+        match stored.event.kind {
+            EventKind::ChargePaidLate => coverage.count(format_args!("a charge is paid late")),
+            EventKind::ChargePaidTwice => coverage.count(format_args!("a charge is paid twice")),
+            _ => {}
+        }
+    }
 }
 
 async fn read(life: &Life, merchant: Merchant) -> Result<End<'_>, StoreError> {

@@ -8,10 +8,10 @@ use tongbao_core::{
     AttemptState, ChargeState, Delivery, DeliveryState, Endpoint, EventKind, Job, JobKind, Loaded,
 };
 use tongbao_engine::{
-    ApiKey, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter, IdempotencyStep, Page,
-    Store,
+    ApiKey, ChargeFilter, Commit, CommitError, DeliveryFilter, EventFilter, IdempotencyStep,
+    KeptSecret, Page, SecretPlace, Store,
 };
-use tongbao_types::{Channel, ChargeId, Code, Mode, OrderNo, Secret, Span, Timestamp};
+use tongbao_types::{Channel, ChargeId, Code, Mode, OrderNo, Sealed, Span, Timestamp};
 
 on_each_engine! {
     every_field_of_a_charge_reads_back
@@ -26,6 +26,7 @@ on_each_engine! {
     deliveries_keep_their_tries_and_are_listed
     refused_notices_are_counted_under_their_code
     idempotency_keys_begin_once
+    secrets_are_found_and_replaced_where_they_still_stand
     api_keys_are_found_by_hash
     of_many_conditional_updates_one_wins_each_version
     readers_at_once_each_get_their_own_charge
@@ -335,10 +336,10 @@ async fn events_are_listed_in_pages_and_by_filters(fresh: &Fresh) {
 }
 
 #[track_caller]
-fn assert_same_endpoint(found: &Endpoint, wanted: &Endpoint) {
+pub(crate) fn assert_same_endpoint(found: &Endpoint, wanted: &Endpoint) {
     assert_eq!(format!("{found:?}"), format!("{wanted:?}"));
-    assert_eq!(found.secret.expose(), wanted.secret.expose());
-    let old = |e: &Endpoint| e.secret_old.clone().map(|(secret, at)| (secret.expose().clone(), at));
+    assert_eq!(found.secret.as_text(), wanted.secret.as_text());
+    let old = |e: &Endpoint| e.secret_old.clone().map(|(kept, at)| (kept.as_text().to_owned(), at));
     assert_eq!(old(found), old(wanted));
 }
 
@@ -357,7 +358,8 @@ async fn endpoints_are_replaced_and_go_with_their_open_deliveries(fresh: &Fresh)
     one.description = None;
     one.url = "https://new.example".to_owned();
     one.secret_old = Some((one.secret.clone(), maker.now()));
-    one.secret = Secret::new("whsec_new".to_owned());
+    one.secret = Sealed::from_text("v1.00000000.bmV3".to_owned());
+    one.version += 1;
     save(&one).await;
     let found = store.endpoints(&a).await.unwrap();
     assert_eq!(found.len(), 2);
@@ -490,6 +492,60 @@ async fn idempotency_keys_begin_once(fresh: &Fresh) {
     step(forget).await.unwrap();
     assert_eq!(store.idempotency(&a, &long).await.unwrap(), None);
     assert_eq!(store.idempotency(&elsewhere.scope, &long).await.unwrap(), Some(elsewhere));
+}
+
+async fn secrets_are_found_and_replaced_where_they_still_stand(fresh: &Fresh) {
+    let (store, maker) = (&*fresh.store, &mut Maker::new());
+    let mut one = endpoint(maker, &scope("a"));
+    one.secret_old = Some((Sealed::from_text("v1.00000000.b2xk".to_owned()), maker.now()));
+    let two = endpoint(maker, &scope("b"));
+    for endpoint in [&one, &two] {
+        let endpoint = Some(endpoint.clone());
+        store.commit(Commit { endpoint, ..Commit::default() }).await.unwrap();
+    }
+    let bodies =
+        ["v1.00000000.cmVwbHk=", "{\"secret\": \"whsec_x\"}", "{}", "{\"v1\": \"whsecs\"}"];
+    for (key, body) in ["a", "b", "c", "d"].into_iter().zip(bodies) {
+        let (scope, key) = (scope("a"), key.to_owned());
+        let begin = IdempotencyStep::Begin(idempotency(&scope, &key, maker.now()));
+        let done = IdempotencyStep::Done { scope, key, status: 201, body: body.to_owned() };
+        for step in [begin, done] {
+            let commit = Commit { idempotency: Some(step), ..Commit::default() };
+            store.commit(commit).await.unwrap();
+        }
+    }
+    let mut all = store.all_endpoints().await.unwrap();
+    all.sort_by_key(|endpoint| endpoint.id);
+    assert_eq!(all.len(), 2);
+    assert_same_endpoint(&all[0], &one);
+    assert_same_endpoint(&all[1], &two);
+    let mut replies = store.secret_replies().await.unwrap();
+    replies.sort_by_key(|kept| format!("{:?}", kept.place));
+    let texts: Vec<&str> = replies.iter().map(|kept| kept.text.as_text()).collect();
+    assert_eq!(texts, bodies[..2]);
+
+    let place = |place, text: &Sealed| KeptSecret { place, text: text.clone() };
+    let anew = Sealed::from_text("v1.11111111.YW5ldw==".to_owned());
+    let old = one.secret_old.clone().unwrap();
+    for kept in [
+        place(SecretPlace::Endpoint(one.id), &one.secret),
+        place(SecretPlace::EndpointOld(one.id), &old.0),
+        replies[0].clone(),
+    ] {
+        assert!(store.reseal(&kept, &anew).await.unwrap());
+        assert!(!store.reseal(&kept, &anew).await.unwrap(), "something else stands there now");
+    }
+    let nowhere = place(SecretPlace::EndpointOld(two.id), &two.secret);
+    assert!(!store.reseal(&nowhere, &anew).await.unwrap());
+    one.secret = anew.clone();
+    one.secret_old = Some((anew.clone(), old.1));
+    one.version += 2;
+    assert_same_endpoint(&store.endpoints(&scope("a")).await.unwrap()[0], &one);
+    assert_same_endpoint(&store.endpoints(&scope("b")).await.unwrap()[0], &two);
+    let row = store.idempotency(&scope("a"), "a").await.unwrap().unwrap();
+    assert_eq!(row.reply.unwrap().1, anew.as_text());
+    let row = store.idempotency(&scope("a"), "b").await.unwrap().unwrap();
+    assert_eq!(row.reply.unwrap().1, bodies[1]);
 }
 
 async fn api_keys_are_found_by_hash(fresh: &Fresh) {

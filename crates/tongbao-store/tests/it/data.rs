@@ -9,7 +9,8 @@ use tongbao_core::{
 use tongbao_engine::{ApiKey, Commit, IdempotencyRow};
 use tongbao_types::{
     AccountName, Amount, AppName, AttemptId, Channel, ChargeId, Code, EventId, Fen, JobId, Mint,
-    Mode, OrderNo, OutRefundNo, OutTradeNo, Profile, RefundNo, Secret, Span, Timestamp, TradeNo,
+    Mode, OrderNo, OutRefundNo, OutTradeNo, Profile, RefundNo, Sealed, Secret, Span, Timestamp,
+    TradeNo,
 };
 
 /// Makes ids that sort in the order of their making, one millisecond apart.
@@ -308,9 +309,10 @@ pub(crate) fn endpoint(maker: &mut Maker, scope: &Scope) -> Endpoint {
         events: vec!["*".to_owned(), "poll.active".to_owned()],
         enabled: true,
         description: Some("ours".to_owned()),
-        secret: Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()),
+        secret: Sealed::from_text("v1.00000000.c2VhbGVk".to_owned()),
         secret_old: None,
         created_at: maker.now(),
+        version: 1,
     }
 }
 

@@ -9,7 +9,9 @@
 mod bills;
 mod check;
 mod conformance;
+mod cut;
 mod data;
+mod endpoints;
 mod engines;
 mod open;
 mod profiles;

@@ -1,6 +1,6 @@
 //! Opening: what is made, what is refused, and in which words.
 
-use crate::engines::{Engine, Fresh};
+use crate::engines::{Engine, Fresh, say};
 use std::time::{Duration, Instant};
 use tongbao_engine::Store;
 use tongbao_store::{OpenError, Options, open};
@@ -94,16 +94,22 @@ async fn a_server_that_does_not_answer_is_waited_for_no_longer_than_said() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tables_are_made_once_also_when_two_open_at_once() {
+async fn tables_are_made_once_also_when_several_open_at_once() {
     for engine in [Engine::Postgres, Engine::Mysql] {
         let Some(fresh) = Fresh::on(engine).await else { continue };
-        let again = futures_util::future::join_all(
-            (0..4).map(|_| open(&fresh.url, Options { connections: 2, ..Options::default() })),
-        );
-        for store in again.await {
-            let store = store.unwrap();
-            store.ready().await.unwrap();
-            store.close().await;
+        for round in 0..3 {
+            let name = format!("{}_{round}", fresh.url.rsplit_once('/').unwrap().1);
+            say(engine, &fresh.url, &format!("create database {name}")).await;
+            let mut url: url::Url = fresh.url.parse().unwrap();
+            url.set_path(&name);
+            let options = Options { connections: 2, ..Options::default() };
+            let all = (0..6).map(|_| open(url.as_str(), options.clone()));
+            for store in futures_util::future::join_all(all).await {
+                let store = store.unwrap();
+                store.ready().await.unwrap();
+                store.close().await;
+            }
+            say(engine, &fresh.url, &format!("drop database {name}")).await;
         }
         fresh.end().await;
     }

@@ -322,6 +322,9 @@ impl Walk {
         {
             one.id = self.endpoints[at].id;
             one.scope = self.endpoints[at].scope.clone();
+            one.created_at = self.endpoints[at].created_at;
+            // Often enough another one took that version's place.
+            one.version = self.endpoints[at].version + 1;
             one.secret_old = Some((one.secret.clone(), one.created_at));
         }
         self.endpoints.push(one.clone());

@@ -4,9 +4,9 @@
 use crate::data::*;
 use crate::engines::{Engine, Fresh, say};
 use tongbao_core::{AttemptState, ChargeState, JobKind, Loaded};
-use tongbao_engine::{ChargeFilter, EventFilter, Page, Store};
+use tongbao_engine::{ChargeFilter, Commit, EventFilter, Page, Store};
 use tongbao_store::{Options, open};
-use tongbao_types::{AttemptId, ChargeId, Fen, Span, Timestamp};
+use tongbao_types::{AttemptId, ChargeId, EndpointId, Fen, Span, Timestamp};
 
 #[tokio::test]
 async fn sqlite_is_brought_up_to_date() {
@@ -93,6 +93,9 @@ async fn check_old_rows(store: &dyn Store) {
     assert!(events.iter().all(|stored| stored.event.refund.is_none()));
     let key = store.idempotency(&scope, "key").await.unwrap().unwrap();
     assert!(key.refund.is_none() && key.charge.is_some() && key.reply.is_some());
+    let endpoint = store.endpoints(&scope).await.unwrap().remove(0);
+    assert_eq!((endpoint.id, endpoint.version), (EndpointId::from_uuid(uuid(8)), 1));
+    assert_eq!((endpoint.url.as_str(), endpoint.enabled), ("https://shop.example/hook", true));
     let due = Timestamp::from_micros(1_795_242_605_000_000);
     let jobs = store.claim(due, Span::from_seconds(60), 9).await.unwrap();
     let wanted = JobKind::PollAttempt(AttemptId::from_uuid(uuid(6)), ChargeId::from_uuid(uuid(5)));
@@ -112,4 +115,10 @@ async fn write_new_rows(store: &dyn Store) {
     assert_eq!(format!("{after:?}"), format!("{:?}", changes.after()));
     assert_eq!(after.left(&after.attempts[0]), Fen(1000));
     assert_eq!(store.refund(new.id).await.unwrap(), Some(new));
+    let mut endpoint = store.endpoints(&scope("a")).await.unwrap().remove(0);
+    (endpoint.enabled, endpoint.version) = (false, 2);
+    let change = Commit { endpoint: Some(endpoint), ..Commit::default() };
+    store.commit(change).await.unwrap();
+    let endpoint = store.endpoints(&scope("a")).await.unwrap().remove(0);
+    assert_eq!((endpoint.enabled, endpoint.version), (false, 2));
 }

@@ -38,4 +38,4 @@ pub use reverse::{REVERSE_PATH, Recall, ReverseOrder};
 pub use sandbox_key::{
     SANDBOX_KEY_PATH, SANDBOX_PREFIX, SandboxKey, from_sandbox_path, sandbox_path,
 };
-pub use sign::{sign, string_to_sign, verify};
+pub use sign::{ambiguous_field, sign, string_to_sign, verify};

@@ -1,12 +1,13 @@
 //! Payment notification (微信支付 API v2, 支付结果通知).
 //!
-//! Checked in this order: size, syntax, signature by the account's own method, merchant number and
-//! app id, then the typed fields. The amount is compared where the order is known, not here.
+//! Checked in this order: size, syntax, signature by the account's own method, that the signature
+//! is of this message alone, merchant number and app id, then the typed fields. The amount is
+//! compared where the order is known, not here.
 //! v2 notifications bear no time, so there is no age to check: a replay is found by its number.
 
 use super::envelope::{CONTENT_TYPE, check_identity, communication_failure, need, post};
 use super::query::{read_trade, set_paid};
-use super::sign::{sign, verify};
+use super::sign::{ambiguous_field, sign, verify};
 use crate::account::{Merchant, SignType, V2Credentials};
 use crate::error::NoticeError;
 use crate::notice::{Notification, Verified};
@@ -22,6 +23,9 @@ pub fn receive(
     let fields = Fields::parse(&request.body)?;
     if !is_planted(Bug::VerifySkipped) {
         verify(&fields, credentials.key(), credentials.sign_type())?;
+    }
+    if let Some(name) = ambiguous_field(&fields) {
+        return Err(NoticeError::Ambiguous(name.chars().take(80).collect()));
     }
     if let Err(mismatch) = check_identity(&fields, credentials.merchant()) {
         let out_trade_no = fields.get("out_trade_no").unwrap_or("").to_owned();
@@ -158,6 +162,16 @@ mod tests {
         let downgraded = receive(&hmac, &md5).unwrap_err();
         assert_eq!(downgraded.code(), tongbao_types::Code::SignatureDowngraded);
         assert!(receive(&credentials(SignType::Md5), &notice(SignType::HmacSha256)).is_err());
+    }
+
+    /// Whoever saw a genuine notification could let a field begin or end elsewhere.
+    #[test]
+    fn a_signature_that_fits_two_messages_proves_none() {
+        let text = "x&out_trade_no=other";
+        let error = altered("attach", text, true).unwrap_err();
+        assert_eq!(error, NoticeError::Ambiguous("attach".to_owned()));
+        assert_eq!(error.code(), tongbao_types::Code::NoticeMalformed);
+        assert!(altered("attach", "out_trade_no=1&x=2&openid=3&total_fee", true).is_ok());
     }
 
     #[test]

@@ -53,6 +53,57 @@ pub fn verify(
     }
 }
 
+/// The field that may be two: a plain text with `&` in it, or a free one that holds the beginning
+/// of a field that decides, `&total_fee=` for example.
+///
+/// Names and texts are joined without any mark of where a text ends, so that such a message has
+/// the same string to sign, and so the same signature, as others in which the fields begin and end
+/// elsewhere. Nobody can tell which of them was signed.
+pub fn ambiguous_field(fields: &Fields) -> Option<&str> {
+    let is_two = |(name, text): &(&str, &str)| match DECIDING.contains(name) || PLAIN.contains(name)
+    {
+        true => text.contains('&'),
+        false => *name != "sign" && holds_deciding(text),
+    };
+    fields.iter().find(is_two).map(|(name, _)| name)
+}
+
+/// The fields of a notification by which it is believed, or not, to pay an order.
+const DECIDING: [&str; 10] = [
+    "appid",
+    "fee_type",
+    "mch_id",
+    "out_trade_no",
+    "result_code",
+    "return_code",
+    "sub_appid",
+    "sub_mch_id",
+    "total_fee",
+    "transaction_id",
+];
+
+/// More fields that nobody writes freely; an `&` in one of them is the beginning of another.
+const PLAIN: [&str; 12] = [
+    "bank_type",
+    "cash_fee",
+    "cash_fee_type",
+    "is_subscribe",
+    "nonce_str",
+    "openid",
+    "settlement_total_fee",
+    "sign_type",
+    "sub_is_subscribe",
+    "sub_openid",
+    "time_end",
+    "trade_type",
+];
+
+fn holds_deciding(text: &str) -> bool {
+    let deciding =
+        |part: &str| part.split_once('=').is_some_and(|(name, _)| DECIDING.contains(&name));
+    text.split('&').skip(1).any(deciding)
+}
+
 fn upper_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

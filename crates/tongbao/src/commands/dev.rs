@@ -58,7 +58,8 @@ impl std::fmt::Debug for DevKeys {
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let data = folder(&args.data)?;
     let _alone = lock(&data)?;
-    let config = config(&args, &data)?;
+    let mut config = config(&args, &data)?;
+    config.security.key_file = Some(data.join("master.key"));
     logging::start(&config.log)?;
     let dev_file = data.join("dev.json");
     remove(&dev_file)?;

@@ -5,26 +5,40 @@
 use super::ConfigError;
 use super::account::{self, AccountConfig};
 use super::compat::{self, CompatConfig};
-use super::raw::{Raw, RawApp, RawPolling, RawSandbox, RawWebhooks};
+use super::raw::{Raw, RawApp, RawLimits, RawPolling, RawSandbox, RawWebhooks};
+use super::security::{self, SecurityConfig};
 use super::wepay;
 use ipnet::IpNet;
 use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use tongbao_core::{Backoff, Policy, Polling, Unexpected};
 use tongbao_engine::Egress;
 use tongbao_types::{AppName, Mode, Secret, Span};
+use tongbao_web::Limits;
 
 /// Everything that a gateway is made from.
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) server: ServerConfig,
     pub(crate) database: DatabaseConfig,
+    pub(crate) security: SecurityConfig,
     pub(crate) apps: Vec<AppConfig>,
+    pub(crate) limits: LimitsConfig,
     pub(crate) polling: Polling,
     pub(crate) egress: Egress,
     pub(crate) sandbox: Option<SandboxConfig>,
     pub(crate) compat: Vec<CompatConfig>,
     pub(crate) log: LogConfig,
+    /// Files that hold secrets and that every user of the machine may read.
+    pub(crate) open_files: Vec<PathBuf>,
+}
+
+impl Config {
+    /// The addresses where profiles tell of payments.
+    pub(crate) fn callbacks(&self) -> impl Iterator<Item = &str> {
+        self.compat.iter().flat_map(CompatConfig::callbacks).map(|(.., url)| url)
+    }
 }
 
 /// Where the gateway is.
@@ -36,6 +50,8 @@ pub(crate) struct ServerConfig {
     pub(crate) public_url: Option<String>,
     /// Whose `X-Forwarded-For` is believed.
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// How long requests are served after the word to stop.
+    pub(crate) drain: Span,
 }
 
 /// Where everything is kept.
@@ -45,6 +61,17 @@ pub(crate) struct DatabaseConfig {
     pub(crate) url: Secret<String>,
     /// How many writes share one commit at most.
     pub(crate) batch_max: usize,
+    /// How long a job is held, if somebody says so.
+    pub(crate) lease: Option<Span>,
+}
+
+/// How many may come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LimitsConfig {
+    /// At once, if the system allows so many.
+    pub(crate) connections: usize,
+    /// The rest of it; how many may watch follows from the connections.
+    pub(crate) gate: Limits,
 }
 
 /// A tenant.
@@ -64,6 +91,14 @@ pub(crate) struct SandboxConfig {
     pub(crate) listen: String,
     /// Folder of its keys and trades.
     pub(crate) data: PathBuf,
+}
+
+impl SandboxConfig {
+    /// Whether this machine alone reaches it.
+    pub(crate) fn is_local(&self) -> bool {
+        let address = self.listen.parse::<SocketAddr>().map(|address| address.ip().is_loopback());
+        address.unwrap_or_else(|_| self.listen.starts_with("localhost:"))
+    }
 }
 
 /// What is logged.
@@ -86,25 +121,33 @@ pub(crate) fn check(raw: Raw) -> Result<Config, ConfigError> {
     let listen = raw.server.listen.unwrap_or_else(|| "127.0.0.1:9009".to_owned());
     let public_url = raw.server.public_url.map(|text| base_url("server.public_url", &text));
     let batch_max = raw.database.batch_max.unwrap_or(256);
+    let egress = egress(raw.webhooks)?;
+    refuse_callbacks_inside(&compat, &egress)?;
+    let lease = raw.database.lease.map(|text| span("database.lease", Some(&text), Span::ZERO));
     Ok(Config {
         server: ServerConfig {
             listen: address("server.listen", listen)?,
             public_url: public_url.transpose()?,
             trusted_proxies: networks("server.trusted_proxies", raw.server.trusted_proxies)?,
+            drain: drain(raw.server.drain.as_deref())?,
         },
         database: DatabaseConfig {
             url: Secret::new(raw.database.url.unwrap_or_else(|| "sqlite://tongbao.db".to_owned())),
             batch_max: within("database.batch_max", batch_max, 1..=10_000)?,
+            lease: lease.transpose()?,
         },
+        security: security::check(raw.security)?,
         apps,
+        limits: limits(&raw.limits)?,
         polling: polling(&raw.polling)?,
-        egress: egress(raw.webhooks)?,
+        egress,
         sandbox,
         compat,
         log: LogConfig {
             filter: raw.log.filter.unwrap_or_else(|| "info".to_owned()),
             file: raw.log.file.map(PathBuf::from),
         },
+        open_files: raw.open_files,
     })
 }
 
@@ -186,11 +229,10 @@ fn refuse_live_sandbox(
     sandbox: Option<&SandboxConfig>,
 ) -> Result<(), ConfigError> {
     let Some(sandbox) = sandbox else { return Ok(()) };
-    let base = format!("http://{}", sandbox.listen);
     for app in apps {
         let live = app.accounts.iter().filter(|account| account.mode == Mode::Live);
         for account in live {
-            if account.endpoint.as_deref() == Some(&base) {
+            if account.endpoint.as_deref().is_some_and(|base| leads_to(base, &sandbox.listen)) {
                 return Err(ConfigError::new(format!(
                     "app {}, account {}: endpoint is the sandbox of this gateway; live keys must \
                      never reach it, so set livemode = false",
@@ -198,6 +240,36 @@ fn refuse_live_sandbox(
                 )));
             }
         }
+    }
+    Ok(())
+}
+
+/// Whether an address leads to a listener of this machine, by whichever of its names.
+fn leads_to(base: &str, listen: &str) -> bool {
+    let parsed = |text: &str| url::Url::parse(text).ok();
+    let (Some(base), Some(listen)) = (parsed(base), parsed(&format!("http://{listen}"))) else {
+        return false;
+    };
+    let is_here = match base.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback() || address.is_unspecified(),
+        Some(url::Host::Ipv6(address)) => match address.to_canonical() {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_unspecified(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unspecified(),
+        },
+        Some(url::Host::Domain(name)) => name.trim_end_matches('.') == "localhost",
+        None => false,
+    };
+    let same_port = base.port_or_known_default() == listen.port_or_known_default();
+    same_port && (is_here || base.host() == listen.host())
+}
+
+/// A payment could never be told there, so it is said now and not after three days of tries.
+fn refuse_callbacks_inside(compat: &[CompatConfig], egress: &Egress) -> Result<(), ConfigError> {
+    for (profile, key, text) in compat.iter().flat_map(CompatConfig::callbacks) {
+        let checked = url::Url::parse(text).map_or(Ok(()), |url| egress.check_url(&url));
+        checked.map_err(|why| {
+            ConfigError::new(format!("the compat profile {profile}: {key} = \"{text}\": {why}"))
+        })?;
     }
     Ok(())
 }
@@ -244,6 +316,44 @@ fn polling(raw: &RawPolling) -> Result<Polling, ConfigError> {
     })
 }
 
+fn limits(raw: &RawLimits) -> Result<LimitsConfig, ConfigError> {
+    let usual = Limits::default();
+    let count = |name: &str, value: Option<i64>, usual: usize| {
+        let Some(value) = value else { return Ok(usual) };
+        within(&format!("limits.{name}"), value, 1..=1_000_000)
+    };
+    let rate = |name: &str, value: Option<i64>, usual: u32| {
+        let usual = usize::try_from(usual).expect("a u32 fits");
+        count(name, value, usual).map(|count| u32::try_from(count).expect("at most a million"))
+    };
+    Ok(LimitsConfig {
+        connections: count("connections", raw.connections, 4096)?,
+        gate: Limits {
+            orders_under_way: count(
+                "orders_under_way",
+                raw.orders_under_way,
+                usual.orders_under_way,
+            )?,
+            requests_per_key: rate(
+                "requests_per_key",
+                raw.requests_per_key,
+                usual.requests_per_key,
+            )?,
+            requests_per_address: rate(
+                "requests_per_address",
+                raw.requests_per_address,
+                usual.requests_per_address,
+            )?,
+            wrong_keys_per_address: rate(
+                "wrong_keys_per_address",
+                raw.wrong_keys_per_address,
+                usual.wrong_keys_per_address,
+            )?,
+            ..usual
+        },
+    })
+}
+
 fn span(key: &str, text: Option<&str>, default: Span) -> Result<Span, ConfigError> {
     let Some(text) = text else { return Ok(default) };
     let span: Span =
@@ -252,6 +362,14 @@ fn span(key: &str, text: Option<&str>, default: Span) -> Result<Span, ConfigErro
         return Err(ConfigError::new(format!("{key} must be longer than nothing")));
     }
     Ok(span)
+}
+
+/// Nothing at all is usual here. An orchestrator that waits less long kills the process meanwhile.
+fn drain(text: Option<&str>) -> Result<Span, ConfigError> {
+    match text {
+        None | Some("0" | "0s") => Ok(Span::ZERO),
+        text => span("server.drain", text, Span::ZERO),
+    }
 }
 
 fn egress(raw: RawWebhooks) -> Result<Egress, ConfigError> {
@@ -322,6 +440,10 @@ mod tests {
              as 90s",
         );
         check("[polling]\nttl = \"0s\"", "polling.ttl must be longer than nothing");
+        check(
+            "[limits]\norders_under_way = 0",
+            "limits.orders_under_way = 0 must be from 1 to 1000000",
+        );
         check("[polling]\nattempts = 0", "polling.attempts = 0 must be from 1 to 1000");
         check(
             "[polling]\nbackoff = \"cubic\"",
@@ -407,5 +529,30 @@ mod tests {
         let error = load(text).unwrap_err().to_string();
         assert!(error.contains("live keys must never reach it"), "{error}");
         assert!(load(&format!("{text}livemode = false\n")).is_ok());
+        let with = |listen: &str, endpoint: &str| {
+            let text = text.replacen("127.0.0.1:9010\"", &format!("{listen}\""), 1);
+            load(&text.replace("http://127.0.0.1:9010/", endpoint))
+        };
+        for (listen, endpoint) in [
+            ("127.0.0.1:9010", "http://localhost:9010"),
+            ("127.0.0.1:9010", "http://LOCALHOST.:9010/"),
+            ("127.0.0.1:9010", "http://127.1:9010"),
+            ("0.0.0.0:9010", "http://[::ffff:127.0.0.1]:9010"),
+            ("[::]:9010", "http://[::1]:9010"),
+            ("10.0.0.5:9010", "http://10.0.0.5:9010"),
+            ("sandbox.internal:80", "http://sandbox.internal"),
+        ] {
+            let error = with(listen, endpoint).unwrap_err().to_string();
+            assert!(error.contains("live keys must never reach it"), "{error}");
+        }
+        let is_local = |listen: &str| {
+            let config = load(&format!("[sandbox]\nlisten = \"{listen}\"\n")).unwrap();
+            config.sandbox.unwrap().is_local()
+        };
+        assert!(is_local("127.0.0.1:9010") && is_local("[::1]:9010") && is_local("localhost:1"));
+        assert!(!is_local("0.0.0.0:9010") && !is_local("10.0.0.5:9010") && !is_local("box:1"));
+        for endpoint in ["http://localhost:9011", "http://10.0.0.5:9010", "https://api.example"] {
+            assert!(with("127.0.0.1:9010", endpoint).is_ok(), "{endpoint}");
+        }
     }
 }

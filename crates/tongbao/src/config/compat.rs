@@ -28,6 +28,17 @@ pub(crate) struct CompatConfig {
     pub(crate) merchants: Vec<MerchantConfig>,
 }
 
+impl CompatConfig {
+    /// The addresses where it tells of payments, each with its profile and its key.
+    pub(crate) fn callbacks(&self) -> impl Iterator<Item = (Profile, &'static str, &str)> {
+        let merchants = self.merchants.iter().filter_map(|one| one.cb_notify_url.as_deref());
+        let notified = self.cb_notify_url.as_deref().into_iter().chain(merchants);
+        let notified = notified.map(|url| ("cb_notify_url", url));
+        let called = self.payment_function_url.as_deref().map(|url| ("payment_function_url", url));
+        notified.chain(called).map(|(key, url)| (self.profile, key, url))
+    }
+}
+
 /// A merchant of wepay.
 #[derive(Debug, Clone)]
 pub(crate) struct MerchantConfig {
@@ -203,6 +214,28 @@ mod tests {
             &merchant(good).replace("wepay", "capi"),
             "the compat profile capi: merchants belong to wepay",
         );
+    }
+
+    /// Nothing would ever be told there; what leads where by its name is looked up later.
+    #[test]
+    fn a_callback_inside_is_refused_unless_its_network_is_allowed() {
+        let merchant = "[[compat.merchants]]\nenv = \"H5\"\naccount = \"shop_wechat_v2\"\n";
+        let why = "10.1.0.5 lies in a private, link-local or reserved network, which webhooks may \
+                   not reach; the operator can allow it with [webhooks] allow";
+        let allowed = "[webhooks]\nallow = [\"10.1.0.0/16\"]\n";
+        for (profile, table, key) in [
+            ("wepay", "", "cb_notify_url"),
+            ("wepay", merchant, "cb_notify_url"),
+            ("capi", "", "payment_function_url"),
+        ] {
+            let with = |url: &str| format!("profile = \"{profile}\"\n{table}{key} = \"{url}\"\n");
+            let inside = with("http://10.1.0.5/x");
+            let error =
+                format!("the compat profile {profile}: {key} = \"http://10.1.0.5/x\": {why}");
+            check(&inside, &error);
+            check(&format!("{inside}{allowed}"), "fine");
+            check(&with("http://sharks-api/pay_notify"), "fine");
+        }
     }
 
     /// One merchant's payments would be told to nobody, in silence.

@@ -2,22 +2,26 @@
 //! and fits together ([`Config`]).
 //!
 //! `schema.rs` lists the keys, `env.rs` reads variables and options, `raw.rs` joins the sources,
-//! `checked.rs` and `account.rs` decide what the values mean; `wepay.rs` reads the file of an older
+//! `checked.rs`, `account.rs` and `security.rs` decide what the values
+//! mean; `wepay.rs` reads the file of an older
 //! service.
 
 mod account;
 mod checked;
 mod compat;
 mod env;
+mod modes;
 mod nearest;
 mod raw;
 mod schema;
+mod security;
 pub(crate) mod wepay;
 
 pub(crate) use account::{AccountConfig, default_name};
-pub(crate) use checked::{AppConfig, Config, LogConfig};
+pub(crate) use checked::{AppConfig, Config, LimitsConfig, LogConfig};
 pub(crate) use compat::CompatConfig;
 pub(crate) use nearest::nearest;
+pub(crate) use security::{SecurityConfig, master_key};
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@
 //! Errors name the place (line, variable or option), the table and the nearest known key.
 
 use super::env::{self, Setting};
+use super::modes;
 use super::nearest::nearest;
 use super::schema::{FILE_SUFFIX, Found, Key, Kind, ROOT, find};
 use super::{ConfigError, Sources};
@@ -19,12 +20,17 @@ use toml::de::{DeTable, DeValue};
 pub(crate) struct Raw {
     pub(crate) server: RawServer,
     pub(crate) database: RawDatabase,
+    pub(crate) security: RawSecurity,
     pub(crate) apps: Vec<RawApp>,
+    pub(crate) limits: RawLimits,
     pub(crate) polling: RawPolling,
     pub(crate) webhooks: RawWebhooks,
     pub(crate) sandbox: Option<RawSandbox>,
     pub(crate) log: RawLog,
     pub(crate) compat: Vec<RawCompat>,
+    /// Files that hold secrets and that every user of the machine may read.
+    #[serde(skip)]
+    pub(crate) open_files: Vec<PathBuf>,
 }
 
 /// `[server]`.
@@ -34,6 +40,7 @@ pub(crate) struct RawServer {
     pub(crate) listen: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) trusted_proxies: Vec<String>,
+    pub(crate) drain: Option<String>,
 }
 
 /// `[database]`.
@@ -42,6 +49,15 @@ pub(crate) struct RawServer {
 pub(crate) struct RawDatabase {
     pub(crate) url: Option<String>,
     pub(crate) batch_max: Option<i64>,
+    pub(crate) lease: Option<String>,
+}
+
+/// `[security]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawSecurity {
+    pub(crate) master_key: Option<String>,
+    pub(crate) old_master_keys: Option<String>,
 }
 
 /// `[[apps]]`.
@@ -60,6 +76,17 @@ pub(crate) struct RawApp {
 #[serde(transparent)]
 pub(crate) struct RawAccount {
     pub(crate) keys: std::collections::BTreeMap<String, toml::Value>,
+}
+
+/// `[limits]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawLimits {
+    pub(crate) connections: Option<i64>,
+    pub(crate) orders_under_way: Option<i64>,
+    pub(crate) requests_per_key: Option<i64>,
+    pub(crate) requests_per_address: Option<i64>,
+    pub(crate) wrong_keys_per_address: Option<i64>,
 }
 
 /// `[polling]`.
@@ -123,10 +150,16 @@ pub(crate) struct RawMerchant {
     pub(crate) cb_notify_url: Option<String>,
 }
 
-// What these two hold may be secret, so only the names are shown.
+// What these hold may be secret, so only the names are shown.
 impl std::fmt::Debug for RawDatabase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RawDatabase").field("batch_max", &self.batch_max).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for RawSecurity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RawSecurity").finish_non_exhaustive()
     }
 }
 
@@ -139,8 +172,13 @@ impl std::fmt::Debug for RawAccount {
 /// Reads all sources into one.
 pub(crate) fn read(sources: &Sources) -> Result<Raw, ConfigError> {
     let mut table = sources.base.clone();
+    let mut open_files = Vec::new();
     if let Some(file) = &sources.file {
-        table.extend(parse(&file.text, &file.path)?);
+        let parsed = parse(&file.text, &file.path)?;
+        if holds_secret(&parsed, ROOT) {
+            modes::note(&file.path, &mut open_files);
+        }
+        table.extend(parsed);
     }
     let from_env = env::settings(&sources.environment)?;
     let from_options = sources.set.iter().map(|text| env::option(text));
@@ -150,12 +188,17 @@ pub(crate) fn read(sources: &Sources) -> Result<Raw, ConfigError> {
     }
     let folder = sources.file.as_ref().and_then(|file| file.path.parent());
     let folder = folder.unwrap_or(Path::new(""));
-    read_files(&mut table, ROOT, folder)?;
+    read_files(&mut table, ROOT, folder, &mut open_files)?;
+    // The cause's own text would show the line, secrets and all.
     let mut raw: Raw = table
         .try_into()
-        .map_err(|error| ConfigError::new(format!("the configuration: {error}")))?;
+        .map_err(|error| ConfigError::new(format!("the configuration: {}", error.message())))?;
     let configs = raw.compat.iter_mut().filter_map(|compat| compat.config.as_mut());
-    configs.for_each(|config| *config = folder.join(&*config));
+    for config in configs {
+        *config = folder.join(&*config);
+        modes::note(config, &mut open_files);
+    }
+    raw.open_files = open_files;
     Ok(raw)
 }
 
@@ -166,7 +209,29 @@ fn parse(text: &str, path: &Path) -> Result<toml::Table, ConfigError> {
         ConfigError::new(format!("{}: {}", place(at), error.message()))
     })?;
     check(spanned.get_ref(), ROOT, "", &place)?;
-    text.parse().map_err(|error| ConfigError::new(format!("{}: {error}", path.display())))
+    let parsed = text.parse();
+    parsed.map_err(|error: toml::de::Error| {
+        ConfigError::new(format!("{}: {}", path.display(), error.message()))
+    })
+}
+
+/// Whether a table of the file has a secret in it, rather than the name of a file.
+fn holds_secret(table: &toml::Table, keys: &'static [Key]) -> bool {
+    table.iter().any(|(name, value)| {
+        let key = keys.iter().find(|key| key.name == name.as_str());
+        match (key.map(|key| key.kind), value) {
+            (Some(Kind::Secret), toml::Value::String(text)) => {
+                // The address of an SQLite file is none.
+                !text.starts_with("sqlite:")
+            }
+            (Some(Kind::SecretBytes), _) => true,
+            (Some(Kind::Table(inner)), toml::Value::Table(inside)) => holds_secret(inside, inner),
+            (Some(Kind::Tables(inner)), toml::Value::Array(list)) => {
+                list.iter().filter_map(toml::Value::as_table).any(|one| holds_secret(one, inner))
+            }
+            _ => false,
+        }
+    })
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -332,25 +397,31 @@ fn read_files(
     table: &mut toml::Table,
     keys: &'static [Key],
     folder: &Path,
+    open_files: &mut Vec<PathBuf>,
 ) -> Result<(), ConfigError> {
     for key in keys {
         match (key.kind, table.get_mut(key.name)) {
             (Kind::Table(inner), Some(toml::Value::Table(inside))) => {
-                read_files(inside, inner, folder)?;
+                read_files(inside, inner, folder, open_files)?;
             }
             (Kind::Tables(inner), Some(toml::Value::Array(list))) => {
                 for inside in list.iter_mut().filter_map(toml::Value::as_table_mut) {
-                    read_files(inside, inner, folder)?;
+                    read_files(inside, inner, folder, open_files)?;
                 }
             }
-            _ if key.may_be_file() => read_file(table, key, folder)?,
+            _ if key.may_be_file() => read_file(table, key, folder, open_files)?,
             _ => {}
         }
     }
     Ok(())
 }
 
-fn read_file(table: &mut toml::Table, key: &Key, folder: &Path) -> Result<(), ConfigError> {
+fn read_file(
+    table: &mut toml::Table,
+    key: &Key,
+    folder: &Path,
+    open_files: &mut Vec<PathBuf>,
+) -> Result<(), ConfigError> {
     let name = format!("{}{FILE_SUFFIX}", key.name);
     let Some(toml::Value::String(file)) = table.remove(&name) else { return Ok(()) };
     if table.contains_key(key.name) {
@@ -358,6 +429,9 @@ fn read_file(table: &mut toml::Table, key: &Key, folder: &Path) -> Result<(), Co
         return Err(ConfigError::new(both));
     }
     let path = folder.join(&file);
+    if matches!(key.kind, Kind::Secret | Kind::SecretBytes) {
+        modes::note(&path, open_files);
+    }
     let value = if matches!(key.kind, Kind::SecretBytes) {
         std::fs::read(&path).map(|bytes| BASE64.encode(&bytes))
     } else {
@@ -523,6 +597,7 @@ mod tests {
         assert_eq!(expected::<Raw>(), names(ROOT));
         assert_eq!(expected::<RawServer>(), names(table("server")));
         assert_eq!(expected::<RawDatabase>(), names(table("database")));
+        assert_eq!(expected::<RawSecurity>(), names(table("security")));
         assert_eq!(expected::<RawApp>(), names(table("apps")));
         assert_eq!(expected::<RawPolling>(), names(table("polling")));
         assert_eq!(expected::<RawWebhooks>(), names(table("webhooks")));

@@ -74,7 +74,9 @@ use Kind::{Flag, Number, Secret, SecretBytes, Table, Tables, Text, TextOrFile, T
 pub(crate) const ROOT: &[Key] = &[
     Key::new("server", Table(SERVER), "Where the gateway listens."),
     Key::new("database", Table(DATABASE), "Where everything is kept."),
+    Key::new("security", Table(SECURITY), "What seals the secrets in the database."),
     Key::new("apps", Tables(APPS), "The tenants: each has keys, accounts and endpoints."),
+    Key::new("limits", Table(LIMITS), "How many may come at once, and how often."),
     Key::new("polling", Table(POLLING), "When a provider is asked about a silent order."),
     Key::new("webhooks", Table(WEBHOOKS), "Which networks webhooks may reach."),
     Key::new("sandbox", Table(SANDBOX), "Runs the provider sandbox too, for test keys."),
@@ -94,6 +96,11 @@ const SERVER: &[Key] = &[
         Texts,
         "The networks of reverse proxies whose X-Forwarded-For is believed.",
     ),
+    Key::new(
+        "drain",
+        Text,
+        "How long to go on serving after SIGTERM, while /readyz says 503; 0s unless given.",
+    ),
 ];
 
 const DATABASE: &[Key] = &[
@@ -103,6 +110,26 @@ const DATABASE: &[Key] = &[
         "sqlite://…, postgres://… or mysql://…; sqlite://tongbao.db unless given.",
     ),
     Key::new("batch_max", Number, "How many writes share one commit at most; 256 unless given."),
+    Key::new(
+        "lease",
+        Text,
+        "How long another instance leaves a job alone; 3 × polling.ttl + 30s unless given.",
+    ),
+];
+
+const SECURITY: &[Key] = &[
+    Key::new(
+        "master_key",
+        Secret,
+        "32 random bytes in base64 or hex, which seal the secrets in the database. With SQLite a \
+         key is made beside the database unless one is given; with a database server it must be \
+         given, the same to every instance.",
+    ),
+    Key::new(
+        "old_master_keys",
+        Secret,
+        "Further keys that open what is sealed and seal nothing, separated by commas or line ends.",
+    ),
 ];
 
 const APPS: &[Key] = &[
@@ -185,6 +212,36 @@ const ACCOUNTS: &[Key] = &[
         "alipay_root_cert",
         TextOrFile,
         "Alipay, certificate mode: Alipay's root certificates.",
+    ),
+];
+
+const LIMITS: &[Key] = &[
+    Key::new(
+        "connections",
+        Number,
+        "Connections at once; 4096 unless given, or fewer if the system allows fewer open files.",
+    ),
+    Key::new(
+        "orders_under_way",
+        Number,
+        "Orders and refunds under way at once; 1024 unless given. More get 503. Twice as many \
+         other requests and four times as many notices have room of their own.",
+    ),
+    Key::new(
+        "requests_per_key",
+        Number,
+        "Requests in a second with one key, or from one address of allow_from; 5000 unless given.",
+    ),
+    Key::new(
+        "requests_per_address",
+        Number,
+        "Requests in a second without a key from one address; 200 unless given. Notices are not \
+         counted.",
+    ),
+    Key::new(
+        "wrong_keys_per_address",
+        Number,
+        "Wrong keys in a minute from one address; 30 unless given.",
     ),
 ];
 

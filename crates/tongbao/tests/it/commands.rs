@@ -57,7 +57,7 @@ fn the_demo_plays_the_older_services_too() {
     }
 }
 
-fn keys(arguments: &[&str], database: &str) -> Output {
+pub(crate) fn keys(arguments: &[&str], database: &str) -> Output {
     let mut command = Command::new(BINARY);
     command.arg("keys").args(arguments);
     command.args(["--set", &format!("database.url={database}"), "--set", "apps.0.name=dev"]);

@@ -1,6 +1,6 @@
 //! A merchant's webhook address that verifies what comes and answers as it is told to.
 
-use crate::world::{World, eventually, id};
+use crate::world::{Answer, World, eventually, id};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -37,13 +37,22 @@ struct Desk {
 impl Merchant {
     /// Listens on a free port and makes itself known for these events.
     pub(crate) async fn open(world: &World, events: &[&str]) -> Merchant {
+        let make_known = async |body| world.post("/v1/webhook_endpoints", body).await;
+        Merchant::open_by(make_known, events).await
+    }
+
+    /// As [`Merchant::open`]; `make_known` posts the body of a new endpoint.
+    pub(crate) async fn open_by(
+        make_known: impl AsyncFnOnce(Value) -> Answer,
+        events: &[&str],
+    ) -> Merchant {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let desk = Arc::new(Desk::default());
         let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&desk));
         tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
         let body = json!({"url": url, "events": events});
-        let endpoint = world.post("/v1/webhook_endpoints", body).await.expect(201);
+        let endpoint = make_known(body).await.expect(201);
         Merchant { endpoint, desk }
     }
 

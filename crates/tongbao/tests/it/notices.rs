@@ -162,7 +162,26 @@ async fn wechat_v2_notices_are_believed_only_if_everything_fits() {
     let unsigned = genuine.swapped(&format!("<sign>{sign}</sign>"), "");
     let inner = genuine.body.replacen("<xml>", "", 1);
     let doctype = format!("<!DOCTYPE xml [<!ENTITY x \"y\">]><xml>{inner}");
+    let element = |name: &str| {
+        let after = genuine.body.split(&format!("<{name}>")).nth(1).unwrap();
+        after.split(&format!("</{name}>")).next().unwrap().to_owned()
+    };
+    // The same string to sign, and so the same signature, with the payer in the nonce's text.
+    let (nonce, payer) = (element("nonce_str"), element("openid"));
+    let joint = payer.replace("<![CDATA[", "").replace("]]>", "");
+    let recut = genuine
+        .swapped(&format!("<openid>{payer}</openid>"), "")
+        .swapped(&nonce, &format!("{nonce}&amp;openid={joint}"));
+    let declared = format!("<?xml version=\"1.0\" encoding=\"GBK\"?>{}", genuine.body);
     let cases = vec![
+        ("the fields cut elsewhere", recut, "notice_malformed"),
+        ("a name of two fields", genuine.swapped("<xml>", "<xml><a=1&b>1</a=1&b>"), ""),
+        ("a field twice", genuine.swapped("<xml>", "<xml><total_fee>1</total_fee>"), ""),
+        ("a field within a field", genuine.swapped("<sign>", "<x><y/></x><sign>"), ""),
+        ("an attribute", genuine.swapped("<sign>", "<sign a=\"1\">"), ""),
+        ("a namespace", genuine.swapped("<xml>", "<xml xmlns=\"urn:x\">"), ""),
+        ("another charset by its declaration", genuine.with_body(declared), ""),
+        ("one long name", genuine.with_body(format!("<{}/>", "a".repeat(60_000))), ""),
         ("another amount", genuine.swapped("1200", "1201"), "signature_mismatch"),
         ("another signature", genuine.swapped(sign, &"0".repeat(50)), "signature_mismatch"),
         ("no signature", unsigned, "signature_missing"),
@@ -186,6 +205,7 @@ async fn wechat_v3_notices_are_believed_only_if_everything_fits() {
     let signature = flipped(genuine.header("wechatpay-signature"));
     let cipher: Value = serde_json::from_str(&genuine.body).unwrap();
     let cipher = cipher["resource"]["ciphertext"].as_str().unwrap().to_owned();
+    let probe = format!("WECHATPAY/SIGNTEST/{signature}");
     let elsewhere = genuine.url.replace("dev_wechat_v3", "other_wechat_v3");
     let foreign = Message { url: elsewhere, ..genuine.clone() };
     let cases = vec![
@@ -203,6 +223,12 @@ async fn wechat_v3_notices_are_believed_only_if_everything_fits() {
             "signature_key_unknown",
         ),
         ("an old message", old(&world, &genuine), "notice_stale"),
+        ("WeChat's probe", genuine.with("wechatpay-signature", &probe), "signature_mismatch"),
+        ("no key named", genuine.without("wechatpay-serial"), "signature_missing"),
+        ("another kind", genuine.with("wechatpay-signature-type", "SM2"), "signature_downgraded"),
+        ("a member twice", genuine.swapped("{", "{\"id\":\"1\","), ""),
+        ("a line end more", genuine.with_body(format!("{}\n", genuine.body)), "signature_mismatch"),
+        ("a deep list", genuine.with_body("[".repeat(60_000)), ""),
         ("another cipher text", genuine.swapped(&cipher, &flipped(&cipher)), ""),
         ("a cipher text cut off", genuine.swapped(&cipher, &cipher[..40]), ""),
         ("half of it", genuine.truncated(), ""),
@@ -236,10 +262,23 @@ async fn alipay_notices_are_believed_only_if_everything_fits() {
         found.unwrap().to_owned()
     };
     let sign = part("sign");
+    // The same string to sign, and so the same signature, with one moment in another's value.
+    let (created, paid) = (part("gmt_create"), part("gmt_payment"));
+    let joint = format!("{created}%26{}", paid.replacen('=', "%3D", 1));
+    let recut = genuine.swapped(&format!("&{paid}"), "").swapped(&created, &joint);
     let other = format!("sign={}", flipped(sign.trim_start_matches("sign=")));
     let cases = vec![
         ("another amount", genuine.swapped("12.00", "12.01"), "signature_mismatch"),
         ("another signature", genuine.swapped(&sign, &other), "signature_mismatch"),
+        ("the members cut elsewhere", recut, "notice_malformed"),
+        (
+            "an order twice",
+            genuine.with_body(format!("{}&out_trade_no=1", genuine.body)),
+            "notice_malformed",
+        ),
+        ("another charset", genuine.swapped("charset=utf-8", "charset=utf-7"), "notice_malformed"),
+        ("a signature of blanks", genuine.swapped(&sign, "sign=+"), "signature_missing"),
+        ("no kind of signature", genuine.swapped("&sign_type=RSA2", ""), "signature_downgraded"),
         ("another field", genuine.with_body(format!("{}&x=y", genuine.body)), "signature_mismatch"),
         ("no signature", genuine.swapped(&format!("&{sign}"), ""), "signature_missing"),
         ("an older method", genuine.swapped("RSA2", "RSA"), "signature_downgraded"),

@@ -1,13 +1,10 @@
 //! Many refunds of one payment at once: never more goes back than was paid, on each database.
-//!
-//! The servers are named by `TONGBAO_TEST_POSTGRES_URL` and `TONGBAO_TEST_MYSQL_URL`, as for the
-//! tests of the store; a test whose server is not named says so and ends.
 
+use crate::databases::{Database, MYSQL, POSTGRES};
 use crate::payments::each_account;
 use crate::world::World;
 use futures_util::future::join_all;
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, raw_sql};
 
 const CLIENTS: usize = 64;
 const SETTINGS: [&str; 2] = ["polling.delay=10m", "polling.backoff=fixed"];
@@ -42,36 +39,17 @@ async fn one_of_many_refunds_wins_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_refunds_wins_on_postgres() {
-    on_server("TONGBAO_TEST_POSTGRES_URL").await;
+    on_server(POSTGRES).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_many_refunds_wins_on_mysql() {
-    on_server("TONGBAO_TEST_MYSQL_URL").await;
+    on_server(MYSQL).await;
 }
 
 /// Over a database of the test's own on a server.
 async fn on_server(variable: &str) {
-    let Ok(admin) = std::env::var(variable) else {
-        eprintln!("skipped: {variable} is not set");
-        return;
-    };
-    let name = format!("tongbao_race_{:016x}", rand::random::<u64>());
-    say(&admin, &format!("create database {name}")).await;
-    let mut url: url::Url = admin.parse().unwrap();
-    url.set_path(&name);
-    let database = format!("database.url={url}");
-    race(&[SETTINGS[0], SETTINGS[1], &database]).await;
-    say(&admin, &format!("drop database {name}")).await;
-}
-
-async fn say(url: &str, sql: &str) {
-    let sql = raw_sql(AssertSqlSafe(sql.to_owned()));
-    if url.starts_with("postgres") {
-        let mut connection = PgConnection::connect(url).await.unwrap();
-        sql.execute(&mut connection).await.unwrap();
-    } else {
-        let mut connection = MySqlConnection::connect(url).await.unwrap();
-        sql.execute(&mut connection).await.unwrap();
-    }
+    let Some(database) = Database::on_server(variable).await else { return };
+    race(&[SETTINGS[0], SETTINGS[1], &format!("database.url={}", database.url)]).await;
+    database.end().await;
 }

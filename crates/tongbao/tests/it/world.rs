@@ -9,6 +9,12 @@ use tongbao_engine::Store;
 use tongbao_types::{Span, Timestamp};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tongbao");
+
+/// The program to test: another build of it if the environment names one.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("TONGBAO_BINARY").map_or_else(|| BINARY.into(), PathBuf::from)
+}
+
 /// How long anything may take that happens by itself.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -68,21 +74,16 @@ impl World {
     /// With these values of `--set`.
     pub(crate) async fn with(set: &[&str]) -> World {
         let data = fresh_folder("world");
-        borrow_credentials(&data);
+        borrow_credentials(&data.join("sandbox"));
         let set = set.iter().map(|text| (*text).to_owned()).collect();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(20))
-            .build();
-        let mut world = World { data, dev: Value::Null, set, child: None, http: http.unwrap() };
+        let mut world = World { data, dev: Value::Null, set, child: None, http: http_client() };
         world.run().await;
         world
     }
 
     /// Starts the process over the data folder; again at the same addresses.
     pub(crate) async fn run(&mut self) {
-        let mut command = Command::new(BINARY);
+        let mut command = Command::new(binary());
         let address = |name: &str| match self.dev[name].as_str() {
             Some(base) => base.trim_start_matches("http://").to_owned(),
             None => free_address(),
@@ -103,7 +104,7 @@ impl World {
             serde_json::from_slice(&text).ok()
         };
         self.dev = eventually("dev.json is written", read).await;
-        keep_credentials(&self.data);
+        keep_credentials(&self.data.join("sandbox"));
     }
 
     pub(crate) fn gateway(&self) -> &str {
@@ -261,6 +262,11 @@ impl World {
         signal(self.child.as_ref().unwrap(), name);
     }
 
+    /// The number of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Ends the process at once and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -354,7 +360,17 @@ pub(crate) fn code(charge: &Value) -> &str {
     code.unwrap_or_else(|| panic!("nothing to pay with: {action}"))
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
+/// A client that shows what it gets and goes nowhere by itself.
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(20))
+        .build()
+        .unwrap()
+}
+
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = response.text().await?;
@@ -365,20 +381,19 @@ async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
 const CREDENTIALS: &str = "sandbox-credentials.json";
 
 /// Making six key pairs takes longer than most tests, so the first world's are used by the others.
-fn borrow_credentials(data: &Path) {
+pub(crate) fn borrow_credentials(folder: &Path) {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CREDENTIALS);
-    let folder = data.join("sandbox");
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(folder).unwrap();
     if kept.exists() {
         std::fs::copy(kept, folder.join(CREDENTIALS)).unwrap();
     }
 }
 
-fn keep_credentials(data: &Path) {
+pub(crate) fn keep_credentials(folder: &Path) {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CREDENTIALS);
     if !kept.exists() {
         let draft = kept.with_extension(std::process::id().to_string());
-        std::fs::copy(data.join("sandbox").join(CREDENTIALS), &draft).unwrap();
+        std::fs::copy(folder.join(CREDENTIALS), &draft).unwrap();
         std::fs::rename(draft, kept).unwrap();
     }
 }

@@ -52,6 +52,8 @@ pub(crate) enum Mischief {
     Hang,
     /// Carried out; the answer waits until the test lets it go.
     Hold(Arc<Gate>),
+    /// The same, but then the answer gets lost.
+    HoldAndLose(Arc<Gate>),
 }
 
 /// Where a test and an answer meet.
@@ -383,6 +385,10 @@ impl Provider {
             Some(Mischief::Hold(gate)) => {
                 gate.wait().await;
                 Ok(response)
+            }
+            Some(Mischief::HoldAndLose(gate)) => {
+                gate.wait().await;
+                lost()
             }
             _ => Ok(response),
         }

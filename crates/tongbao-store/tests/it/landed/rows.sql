@@ -1,5 +1,5 @@
--- Rows as tongbao 0.1.0 wrote them: a charge that was paid and one that is not. PostgreSQL reads ids
--- without the X.
+-- Rows as tongbao 0.1.0 wrote them: a charge that was paid and one that is not, and an endpoint.
+-- PostgreSQL reads ids without the X.
 
 insert into charges values (X'019aa6b2300070008000000000000001', 'a', 'test', 'old-1', 1990, '茶叶',
     null, null, 'https://shop.example/back', null, '[["k","v"]]', 'ch_1_secret_x',
@@ -25,3 +25,6 @@ insert into jobs values (X'019aa6b2300070008000000000000007', 'poll:x', 'poll_at
     0, 0, null, null);
 insert into idempotency_keys values ('a', 'test', 'key', '0f', X'019aa6b2300070008000000000000001',
     201, '{}', 1795242600000007);
+insert into endpoints values (X'019aa6b2300070008000000000000008', 'a', 'test',
+    'https://shop.example/hook', '["*"]', 1, null, 'v1.00000000.c2VhbGVk', null, null,
+    1795242600000007);

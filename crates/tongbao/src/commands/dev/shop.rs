@@ -20,7 +20,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tongbao_web::{Serving, security_headers};
+use tongbao_web::{Serving, Stop, security_headers};
 
 const LISTEN: &str = "127.0.0.1:9011";
 const OPTION: &str = "--shop-listen";
@@ -80,6 +80,7 @@ impl Place {
 
     /// Serves until `stop`.
     pub(super) async fn serve(self, desk: Arc<Desk>, stop: CancellationToken) {
+        let stop = Stop { soon: stop.clone(), now: stop };
         if let Place::At(listener) = self {
             tongbao_web::serve(listener, router(desk), Serving::default(), stop).await;
         }

@@ -45,10 +45,10 @@ async fn n_charges(world: &World) -> usize {
 }
 
 /// A notification as the provider sent it: headers and body.
-type Notice = (Vec<(String, String)>, String);
+pub(crate) type Notice = (Vec<(String, String)>, String);
 
 /// The genuine notification of a charge that is paid now; it is lost on its way.
-async fn lost_notice(world: &World, charge: &Value) -> Notice {
+pub(crate) async fn lost_notice(world: &World, charge: &Value) -> Notice {
     world.fault(serde_json::json!({"notify": {"drop": true}})).await;
     world.pay(charge).await.expect(200);
     let sent = async || world.notices(charge).await.into_iter().find(|one| one["body"] != "");

@@ -71,6 +71,36 @@ async fn r_no_credentials_strangers_are_refused_in_the_providers_shape() {
     world.finish().await;
 }
 
+/// Whoever sits in a network that `allow_from` names may look at any page of the web, which must
+/// not order or refund through that browser.
+#[tokio::test]
+async fn a_page_that_somebody_inside_looks_at_cannot_call() {
+    let world = World::start().await;
+    let order = json!({"totalFee": "1", "body": "x"});
+    let url = format!("{}/auth/pay/wx2.0", world.gateway());
+    let send = async |pairs: &[(&str, &str)]| {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let headers: Vec<_> = pairs.iter().map(own).collect();
+        world.raw(&url, &headers, order.to_string()).await
+    };
+    // What a form or a script without asking may send anywhere.
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        for origin in ["https://evil.example", "null"] {
+            let answer = send(&[("content-type", kind), ("origin", origin)]).await;
+            check_wechat(&answer, 401);
+            let text = answer.body["return_msg"].as_str().unwrap();
+            assert!(text.contains(origin), "{text}");
+        }
+    }
+    assert_eq!(world.get("/v1/charges").await["data"], json!([]), "nothing was made");
+    let json = ("content-type", "application/json");
+    assert!(send(&[json, ("origin", world.gateway())]).await.expect(200)["code_url"].is_string());
+    let own = format!("Bearer {}", world.key("secret_key"));
+    let keyed = [json, ("origin", "https://shop.example"), ("authorization", &own)];
+    assert!(send(&keyed).await.expect(200)["code_url"].is_string());
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn what_callers_get_wrong_is_named() {
     let world = World::start().await;
