@@ -10,7 +10,8 @@ use crate::{root, tidy};
 pub(crate) fn inspect(steps: &mut Steps) {
     steps.take("format", || {
         run(&mut cargo(&["fmt", "--all", "--check"]))?;
-        run(&mut cargo(&["fmt", "--manifest-path", "bench/Cargo.toml", "--check"]))
+        run(&mut cargo(&["fmt", "--manifest-path", "bench/Cargo.toml", "--check"]))?;
+        run(&mut cargo(&["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
     });
     steps.take("tidy", || tidy::run(&root()));
     steps.take("lints", || {

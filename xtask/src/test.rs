@@ -39,6 +39,10 @@ pub(crate) fn run_tests(filters: &[String]) -> Result<()> {
             run(cargo(&["test"]).args(manifest))
         });
         // In the folder of the others, whose libraries it shares.
+        steps.take("fuzz: corpora", || {
+            let corpora = ["--manifest-path", "fuzz/Cargo.toml", "--quiet", "--locked"];
+            run(cargo(&["test"]).args(corpora).args(["--target-dir", "target"]))
+        });
     }
     drop(databases);
     steps.finish()

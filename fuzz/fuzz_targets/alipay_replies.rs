@@ -1,0 +1,4 @@
+#![no_main]
+//! See `alipay_replies` of the library.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tongbao_fuzz::alipay_replies(data));

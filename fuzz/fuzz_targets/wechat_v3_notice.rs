@@ -1,0 +1,4 @@
+#![no_main]
+//! See `wechat_v3_notice` of the library.
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tongbao_fuzz::wechat_v3_notice(data));
