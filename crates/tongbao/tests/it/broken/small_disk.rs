@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// Enough for the database, its log and the files of a few hundred payments.
-const SIZE: &str = "64m";
+const SIZE: &str = "256m";
 
 /// Mounted until it is dropped.
 pub(crate) struct SmallDisk {
