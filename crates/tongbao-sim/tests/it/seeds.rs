@@ -24,8 +24,11 @@ fn seeds_that_once_failed() {
     check(&seeds);
 }
 
-/// In so many lives everything that can happen happens, the rarest of it at least so often.
-const EACH: u64 = 1;
+/// In so many lives each fault and each happening comes this often; a payment through one channel
+/// of one kind of account, of which there are dozens, at least once.
+fn least_of(name: &str) -> u64 {
+    if name.contains('.') { 1 } else { 10 }
+}
 
 #[test]
 fn whole_lives() {
@@ -35,7 +38,7 @@ fn whole_lives() {
     println!("{coverage}");
     let wanted = wanted();
     let least = wanted.iter().min_by_key(|name| coverage.of(name)).unwrap();
-    let seldom = wanted.iter().filter(|name| coverage.of(name) < EACH);
+    let seldom = wanted.iter().filter(|name| coverage.of(name) < least_of(name));
     let seldom: Vec<_> = seldom.map(|name| (name, coverage.of(name))).collect();
     assert!(seldom.is_empty(), "in {} lives, too seldom: {seldom:?}", seeds.len());
     let faults = |point: &str| -> u64 {

@@ -2,9 +2,11 @@
 
 use super::balancer::Balancer;
 use super::client::Client;
-use super::instance::{Instance, append, binary, program};
+use super::instance::{Instance, append, program};
 use crate::merchant::Merchant;
-use crate::world::{borrow_credentials, eventually, free_address, fresh_folder, keep_credentials};
+use crate::world::{
+    binary, borrow_credentials, eventually, free_address, fresh_folder, keep_credentials,
+};
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,6 @@
 //! One `tongbao serve` as a process of its own.
 
-use crate::world::{Answer, BINARY, answer, http_client, signal};
-use std::ffi::OsString;
+use crate::world::{Answer, answer, binary, http_client, signal};
 use std::fs::{File, OpenOptions};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,11 +8,6 @@ use std::time::{Duration, Instant};
 
 /// How long a start, or another change of readiness, may take before the test fails.
 const START_MAX: Duration = Duration::from_secs(30);
-
-/// The program under test; `TONGBAO_BINARY` names another one than that of this build.
-pub(crate) fn binary() -> OsString {
-    std::env::var_os("TONGBAO_BINARY").unwrap_or_else(|| BINARY.into())
-}
 
 /// A command that runs the program behind a prefix, such as one that enters a namespace.
 pub(crate) fn program(prefix: &[String]) -> Command {
